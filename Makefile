@@ -1,0 +1,52 @@
+# The two commands of a newcomer: `make demo` and `make test`. Both do all the set-up themselves, in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DEMO := build/demo
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+
+# The main job on the built-in data, as a recipe to copy: train, look inside, put it on the board, prove it.
+demo: $(VENV)/.firmware  ## train a CNN on the built-in dogs, look inside it, run it on an emulated board: build/demo/report.html
+	$(BIN)/tfviz train dog-poses --out $(DEMO)/dog.keras
+	$(BIN)/tfviz maps $(DEMO)/dog.keras dog-poses --layer conv1 --out $(DEMO)/maps
+	$(BIN)/tfviz cam $(DEMO)/dog.keras dog-poses --method grad-cam --out $(DEMO)/grad-cam.png
+	$(BIN)/tfviz saliency $(DEMO)/dog.keras dog-poses --method saliency --out $(DEMO)/saliency.png
+	$(BIN)/firmware-tools validate $(DEMO)/dog.keras --board nano33ble --data dog-poses --limit 120 \
+	    --report $(DEMO)/report.html
+
+test: $(VENV)/.dev  ## the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(VENV)/.dev  ## the tests that take minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+lint: $(VENV)/.dev  ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## speed, memory and accuracy figures, each beside its floor or peer
+	for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove what was built, keep the environment
+	rm -rf build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "Python 3.11, 3.12 or 3.13 is needed, $$($(PYTHON) --version) was found: make PYTHON=/path/to/python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.firmware: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[firmware]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[firmware,dev]'
+	@touch $@ $(VENV)/.firmware

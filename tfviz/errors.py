@@ -1,0 +1,9 @@
+"""The two ways in which a run can fail through no fault of the code; the command lines turn them into exit codes."""
+
+
+class InputError(ValueError):
+    """What was given cannot be used. The message is one sentence: what was given, what was expected, what to do."""
+
+
+class LinkError(ConnectionError):
+    """The device at the other end of the link went silent, reset or broke the protocol."""
