@@ -7,3 +7,15 @@ class InputError(ValueError):
 
 class LinkError(ConnectionError):
     """The device at the other end of the link went silent, reset or broke the protocol."""
+
+
+class EmptyMapWarning(UserWarning):
+    """An explanation is zero everywhere: it says nothing, and must not be drawn as if it did."""
+
+
+class ProbabilityWarning(UserWarning):
+    """Probabilities are being explained, because no logits were found behind them."""
+
+
+class RetracingWarning(UserWarning):
+    """Every call compiles anew, because its target is a new function each time."""

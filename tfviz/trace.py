@@ -140,7 +140,8 @@ class Trace:
             InputError: the file is missing or is not a trace.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Opened here: NumPy leaves its own handle open when the archive turns out to be broken.
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
                 if header["format"] != FORMAT:
                     raise InputError(f"{path} is a trace of format {header['format']}; this version reads {FORMAT}.")

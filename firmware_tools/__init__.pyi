@@ -1,0 +1,23 @@
+# What `firmware_tools` offers. Read by type checkers, and at run time by lazy_loader, which wants relative imports.
+from . import (
+    align,
+    boards,
+    build,
+    codegen,
+    convert,
+    devices,
+    engines,
+    graph,
+    link,
+    memory,
+    metrics,
+    quantize,
+    reference,
+    report,
+    results,
+    validate,
+)
+from ._compare import compare
+from .engines import open_engine
+from .graph import Graph
+from .results import Comparison, OpResult, Verdict

@@ -1,0 +1,57 @@
+"""DEPTHWISE_CONV_2D: as CONV_2D, but output channel c sees input channel `c // multiplier` alone."""
+
+from firmware_tools.codegen import weights, windows
+from firmware_tools.codegen.numerics import zero_point_of
+from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
+
+
+@lowers("DEPTHWISE_CONV_2D")
+def depthwise_conv_2d(node: Node) -> Lowered:
+    """Weights stay as (height, width, channels); the bias takes up the input's zero point."""
+    image, kernel, output = node.input(0), node.input(1), node.output
+    node.int8(image, output)
+    node.activation_inputs(0)
+    weights.check(node, kernel, channel_axis=3)
+    node.require(bool((kernel.zero_point == 0).all()), "has weights whose zero point is not 0")
+    node.require(
+        len(kernel.shape) == 4 and kernel.shape[0] == 1,
+        f"has weights of shape {list(kernel.shape)}, expected (1, height, width, channels)",
+    )
+    _, height, width, channels = kernel.shape
+    window = windows.fields(node, height, width)
+    multiplier = channels // image.shape[3]
+    node.require(
+        multiplier * image.shape[3] == channels == output.shape[3],
+        f"has {channels} filters for {image.shape[3]} input and {output.shape[3]} output channels",
+    )
+    node.require(height * width <= weights.MAX_PRODUCTS, f"sums {height * width} products, too many")
+    taps = node.constant(1, "int8").reshape(height * width, channels)
+    low, high = node.activation(output)
+    scales = weights.scales(node, image, kernel, output)
+    shape = {
+        "batches": image.shape[0],
+        "input_height": image.shape[1],
+        "input_width": image.shape[2],
+        "input_depth": image.shape[3],
+        "output_height": output.shape[1],
+        "output_width": output.shape[2],
+        "output_depth": channels,
+        **window,
+        "multiplier": multiplier,
+        "input_zero_point": zero_point_of(image),
+        "output_zero_point": zero_point_of(output),
+        "activation_min": low,
+        "activation_max": high,
+        "scale_step": int(len(scales) > 1),
+    }
+    bias = weights.folded_bias(node, 2, zero_point_of(image), taps.sum(axis=0, dtype="int64"))
+    call = Call(
+        function="nn_depthwise_conv_2d",
+        source="depthwise_conv_2d",
+        header="depthwise_conv_2d",
+        shape_type="nn_depthwise_conv_2d_shape",
+        shape=shape,
+        arguments=(0, "weights", "bias", "scales"),
+        constants={"weights": taps, "bias": bias, "scales": scales},
+    )
+    return Lowered((call,))

@@ -1,0 +1,73 @@
+"""FULLY_CONNECTED: `clamp(zero_point + scale[u] * (bias[u] + sum of input * weights[u]))`, one scale or one a unit."""
+
+import numpy as np
+
+from firmware_tools.codegen import weights
+from firmware_tools.codegen.numerics import quantize_multiplier, scale_of, zero_point_of
+from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
+from firmware_tools.graph import Array
+
+
+def _scales(node: Node) -> Array:
+    """With one scale, TensorFlow Lite Micro multiplies input and weights scale in float32; per unit, in double."""
+    inputs, kernel, output = node.input(0), node.input(1), node.output
+    if len(kernel.scale) > 1:
+        return weights.scales(node, inputs, kernel, output)
+    product = float(np.float32(inputs.scale[0]) * np.float32(kernel.scale[0]))
+    rows = np.array([quantize_multiplier(product / scale_of(output))], np.int32)
+    weights.check_shifts(node, rows)
+    return rows
+
+
+@lowers("FULLY_CONNECTED")
+def fully_connected(node: Node) -> Lowered:
+    """Weights become rows of whole words; the bias takes up the input's zero point."""
+    inputs, kernel, output = node.input(0), node.input(1), node.output
+    node.int8(inputs, output)
+    node.activation_inputs(0)
+    weights.check(node, kernel, channel_axis=0)
+    node.require(
+        node.option("weights_format", 0) == 0, "has shuffled weights; convert again without that optimisation"
+    )
+    node.require(len(kernel.shape) == 2, f"has weights of shape {list(kernel.shape)}, expected (units, inputs)")
+    units, depth = kernel.shape
+    batches = inputs.elements // depth
+    node.require(
+        batches * depth == inputs.elements and output.elements == batches * units,
+        f"has weights of shape {list(kernel.shape)} for {inputs.elements} inputs and {output.elements} outputs",
+    )
+    node.require(depth <= weights.MAX_PRODUCTS, f"sums {depth} products, at most {weights.MAX_PRODUCTS} fit")
+    per_unit = len(kernel.scale) > 1
+    zero_point = zero_point_of(kernel)
+    node.require(
+        zero_point == 0 or not per_unit, "has weights with a zero point for each unit that is not 0; convert again"
+    )
+    matrix = node.constant(1, "int8")
+    rows = weights.padded_rows(matrix)
+    low, high = node.activation(output)
+    shape = {
+        "batches": batches,
+        "depth": depth,
+        "outputs": units,
+        "row": rows.shape[1],
+        "weights_zero_point": zero_point,
+        "output_zero_point": zero_point_of(output),
+        "activation_min": low,
+        "activation_max": high,
+        "scale_step": int(per_unit),
+    }
+    sums = matrix.sum(axis=1, dtype="int64") - zero_point * depth
+    call = Call(
+        function="nn_fully_connected",
+        source="fully_connected",
+        header="fully_connected",
+        shape_type="nn_fully_connected_shape",
+        shape=shape,
+        arguments=(0, "weights", "bias", "scales"),
+        constants={
+            "weights": rows,
+            "bias": weights.folded_bias(node, 2, zero_point_of(inputs), sums),
+            "scales": _scales(node),
+        },
+    )
+    return Lowered((call,))

@@ -1,0 +1,176 @@
+"""How an op of the graph becomes a call of a C kernel: the table of all ops that the built-in engine knows.
+
+Each op is one small function in `firmware_tools/codegen/ops/`, registered under its BUILTIN name. It checks that the
+op is one that the kernel computes exactly (shapes included, since the kernel trusts them) and returns a `Lowered`: the
+kernel's call, its shape as int32 fields, its constants, the scratch memory it wants. What it does not accept it refuses
+with `Refusal`, saying what to do instead.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from firmware_tools.graph import Array, Graph, GraphTensor, Op
+
+ALIASES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of the program: the answer "this op is outside"
+    """An op that the built-in engine does not run: why, and what to do instead."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a kernel: `function(&shape, arguments..., [scratch,] output)`.
+
+    Attributes:
+        function: the C function.
+        source: stem of the file under firmware/nn that defines it.
+        header: stem of the header that declares it and its shape struct.
+        shape_type: the shape struct's name.
+        shape: the struct's fields, all int32, in the struct's order.
+        arguments: what is passed between shape and output: a position in `op.inputs` for an activation, or the name of
+            a constant.
+        constants: name -> array.
+        scratch: whether the op's working memory is passed, after the arguments.
+    """
+
+    function: str
+    source: str
+    header: str
+    shape_type: str
+    shape: Mapping[str, int]
+    arguments: tuple[int | str, ...] = (0,)
+    constants: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    scratch: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lowered:
+    """One op as calls of kernels; no call at all for an op that only renames its input's bytes.
+
+    Attributes:
+        calls: usually one.
+        scratch: bytes of working memory, planned in the arena for the time of this op.
+        in_place: positions in `op.inputs` of tensors over which the output may be written, byte for byte.
+    """
+
+    calls: tuple[Call, ...] = ()
+    scratch: int = 0
+    in_place: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Node:
+    """An op together with its graph, with the questions that every lowering asks."""
+
+    graph: Graph
+    op: Op
+
+    def input(self, position: int) -> GraphTensor:
+        """The tensor at an input position; refuses where there is none."""
+        if position >= len(self.op.inputs) or self.op.inputs[position] < 0:
+            raise Refusal(f"has no input {position}; the file is damaged, convert it again")
+        return self.graph.tensors[self.op.inputs[position]]
+
+    def optional(self, position: int) -> GraphTensor | None:
+        """The tensor at an input position, None where it is left out."""
+        if position >= len(self.op.inputs) or self.op.inputs[position] < 0:
+            return None
+        return self.graph.tensors[self.op.inputs[position]]
+
+    @property
+    def output(self) -> GraphTensor:
+        """The first output."""
+        return self.graph.tensors[self.op.outputs[0]]
+
+    def option(self, name: str, default: Any) -> Any:
+        """A builtin option, or its schema default."""
+        return self.op.options.get(name, default)
+
+    def activation(self, tensor: GraphTensor) -> tuple[int, int]:
+        """The int8 range of the op's fused activation."""
+        from firmware_tools.codegen.numerics import activation_range
+
+        kind = self.option("fused_activation_function", "NONE")
+        if kind not in ("NONE", "RELU", "RELU6", "RELU_N1_TO_1"):
+            raise Refusal(f"has the fused activation {kind}; make the activation a layer of its own")
+        return activation_range(kind, tensor)
+
+    def require(self, condition: bool, reason: str) -> None:
+        """Refuse the op with `reason` unless `condition` holds."""
+        if not condition:
+            raise Refusal(reason)
+
+    def int8(self, *tensors: GraphTensor) -> None:
+        """Refuse tensors that are not int8 activations with one scale."""
+        for tensor in tensors:
+            self.require(
+                tensor.dtype == "int8",
+                f"works on {tensor.dtype} ('{tensor.name}'); convert with full integer quantisation (--mode int8)",
+            )
+            self.require(
+                len(tensor.scale) == 1, f"has the tensor '{tensor.name}' with {len(tensor.scale)} scales, not 1"
+            )
+
+    def activation_inputs(self, *positions: int) -> None:
+        """Refuse constants where the kernel takes activations."""
+        for position in positions:
+            tensor = self.input(position)
+            self.require(
+                not tensor.is_constant,
+                f"takes the constant '{tensor.name}' as input {position}, where the engine expects an activation",
+            )
+
+    def constant(self, position: int, dtype: str) -> Array:
+        """A constant input's values; refuses an activation or another type."""
+        tensor = self.input(position)
+        self.require(
+            tensor.data is not None and tensor.dtype == dtype,
+            f"takes '{tensor.name}' as input {position}, where the engine expects a constant of type {dtype}",
+        )
+        return np.asarray(tensor.data)
+
+
+Lowering = Callable[[Node], Lowered]
+_LOWERINGS: dict[str, Lowering] = {}
+
+
+def lowers(*names: str) -> Callable[[Lowering], Lowering]:
+    """Register a function as the lowering of the ops `names`."""
+
+    def register(function: Lowering) -> Lowering:
+        for name in names:
+            _LOWERINGS[name] = function
+        return function
+
+    return register
+
+
+@cache
+def _import_ops() -> None:
+    from firmware_tools.codegen import ops
+
+    ops.load()
+
+
+def known_ops() -> tuple[str, ...]:
+    """BUILTIN names of all ops that the built-in engine runs, in alphabetical order."""
+    _import_ops()
+    return tuple(sorted(_LOWERINGS))
+
+
+def lower(graph: Graph, op: Op) -> Lowered:
+    """The kernel call of one op.
+
+    Raises:
+        Refusal: the engine does not run this op, or not with these options.
+    """
+    _import_ops()
+    lowering = _LOWERINGS.get(op.name)
+    if lowering is None:
+        raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; replace the layer")
+    return lowering(Node(graph, op))

@@ -1,0 +1,60 @@
+"""Weights, biases and scales of the ops that multiply and accumulate, in the form in which their kernels read them."""
+
+import numpy as np
+
+from firmware_tools.codegen.numerics import channel_scales
+from firmware_tools.codegen.registry import Node
+from firmware_tools.graph import Array, GraphTensor
+
+# Sums of this many int8 products are exact in 32 bits.
+MAX_PRODUCTS = 131_071
+MAX_SHIFT = 30
+
+
+def check(node: Node, weights: GraphTensor, channel_axis: int) -> None:
+    """Refuse weights that are not int8 with one scale, or one for each of `channel_axis`, and zero points of 0."""
+    node.require(
+        weights.dtype == "int8" and weights.is_constant,
+        f"has weights '{weights.name}' that are not constant int8; convert with full integer quantisation (--mode int8)",
+    )
+    per_channel = len(weights.scale) > 1
+    node.require(
+        len(weights.scale) == 1 or (per_channel and weights.quantized_dimension == channel_axis),
+        f"has {len(weights.scale)} scales of its weights along dimension {weights.quantized_dimension}, "
+        f"expected one, or one for each of dimension {channel_axis}",
+    )
+
+
+def scales(node: Node, inputs: GraphTensor, weights: GraphTensor, output: GraphTensor) -> Array:
+    """Multiplier and shift of each channel (or the one for all) as int32, flat."""
+    rows = channel_scales(inputs, weights, output)
+    check_shifts(node, rows)
+    return rows
+
+
+def check_shifts(node: Node, rows: Array) -> None:
+    """Refuse factors that would shift a 32-bit accumulator out of its word."""
+    node.require(
+        bool((rows[:, 1] <= MAX_SHIFT).all()),
+        "rescales by 2**30 or more, which no trained model does; check the scales and convert again",
+    )
+
+
+def folded_bias(node: Node, position: int, input_zero_point: int, weight_sums: Array) -> Array:
+    """`bias - input_zero_point * sum of weights`, modulo 2**32 as int32: then input bytes count as they are.
+
+    Exact: the sum of `(input - zero_point) * weight` is the sum of `input * weight` minus `zero_point` times the sum of
+    the weights, and 32-bit accumulators wrap alike in both.
+    """
+    bias = np.zeros(len(weight_sums), np.int64)
+    if node.optional(position) is not None:
+        values = node.constant(position, "int32").ravel()
+        node.require(len(values) == len(bias), f"has {len(values)} biases for {len(bias)} channels")
+        bias += values
+    folded = bias - input_zero_point * weight_sums.astype(np.int64)
+    return folded.astype(np.uint64).astype(np.uint32).astype(np.int32)
+
+
+def padded_rows(matrix: Array) -> Array:
+    """Rows of int8 with zeros appended up to a multiple of four bytes, so that each begins at a word."""
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 4)))

@@ -1,0 +1,78 @@
+"""The default device: firmware for a real board, executed by Unicorn in this process on the board's memory map.
+
+Engine, model, memory map and core are the board's; the port (a UART that no chip has) is not.
+"""
+
+import os
+
+from firmware_tools import boards, build
+from firmware_tools.boards import Board
+from firmware_tools.build import Build, elf
+from firmware_tools.devices.device import Device
+from firmware_tools.devices.machine import FaultError, Machine
+from firmware_tools.link.session import DEFAULT_TIMING, Timing
+
+__all__ = ["EmulatedBoard", "EmulatorTransport", "FaultError"]
+
+BLOCKS = 20_000_000_000
+"""Blocks of instructions that the firmware may execute before it must rest: minutes, for a model that fits a board."""
+
+
+class EmulatorTransport:
+    """The line to an emulated board: never loses a byte, and knows when nothing will come."""
+
+    def __init__(self, machine: Machine, *, blocks: int = BLOCKS) -> None:
+        self.name = f"emulator:{machine.board.name}"
+        self.machine = machine
+        self._blocks = blocks
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the line to the firmware."""
+        self.machine.send(data)
+
+    def read(self, timeout: float) -> bytes:  # noqa: ARG002  (the firmware runs until it rests; nobody waits)
+        """Run the firmware until it waits for more; what it sent."""
+        return self.machine.receive(self._blocks)
+
+    def close(self) -> None:
+        """Free the emulator."""
+        self.machine.close()
+
+
+class EmulatedBoard(Device):
+    """`model` compiled for `board` and executed by an emulated core.
+
+    Args:
+        board: a board's name, or a `Board`.
+        model: the `.tflite` file.
+        folder: where sources, ELF and map are kept; default: the user's cache.
+        optimize: the compiler's level.
+
+    Attributes:
+        build: the `Build` that runs, with what it takes of flash and RAM.
+
+    Raises:
+        InputError: no such board, or a model that does not fit it.
+    """
+
+    def __init__(
+        self,
+        board: str | Board,
+        model: str | os.PathLike[str],
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        optimize: str = "O2",
+        timing: Timing = DEFAULT_TIMING,
+    ) -> None:
+        from firmware_tools import graph
+
+        loaded = graph.load(model)
+        board = boards.load(board) if isinstance(board, str) else board
+        place = build.cache_folder(loaded, f"{board.name}-{optimize}") if folder is None else folder
+        self.build: Build = build.build(loaded, board, place, optimize=optimize)
+        self.machine = Machine(board, elf.read(self.build.elf))
+        super().__init__(EmulatorTransport(self.machine), loaded, digest=self.build.digest, timing=timing)
+
+    def take_instructions(self) -> int | None:
+        """Instructions that ops executed since the last call, exactly."""
+        return self.machine.take_instructions()

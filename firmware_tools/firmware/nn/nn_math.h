@@ -1,0 +1,55 @@
+/*
+ * The integer arithmetic that all int8 kernels share: real = scale * (integer - zero_point).
+ *
+ * Rescaling by a real factor multiplies by a 32-bit multiplier and shifts, with two roundings, as TensorFlow Lite
+ * Micro does (gemmlowp's fixed point). The generator computes multiplier and shift; see codegen/numerics.py.
+ */
+#ifndef NN_MATH_H
+#define NN_MATH_H
+
+#include <stdint.h>
+
+/* factor = multiplier * 2^(shift - 31); multiplier 0 or in [2^30, 2^31), shift in [-31, 30] */
+typedef struct {
+    int32_t multiplier;
+    int32_t shift;
+} nn_scale;
+
+static inline int32_t nn_min(int32_t a, int32_t b) { return a < b ? a : b; }
+
+static inline int32_t nn_max(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* Addition modulo 2^32: a bias may take the sum over the edge, which wraps as the reference's does. */
+static inline int32_t nn_wrapping_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+
+/*
+ * round(a * b / 2^31), halves upward. The one product that would overflow, (-2^31)^2, needs a negative multiplier on
+ * both sides; multipliers are never negative here.
+ */
+static inline int32_t nn_doubling_high_multiply(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
+}
+
+/* round(x / 2^exponent), halves away from zero, for exponent >= 0; x > INT32_MIN. No step overflows. */
+static inline int32_t nn_rounding_shift(int32_t x, int32_t exponent)
+{
+    if (exponent == 0) {
+        return x;
+    }
+    return (((x + (x >> 31)) >> (exponent - 1)) + 1) >> 1;
+}
+
+/* round(round(x * 2^max(shift, 0) * multiplier / 2^31) / 2^max(-shift, 0)) */
+static inline int32_t nn_requantize(int32_t x, nn_scale scale)
+{
+    if (scale.shift > 0) {
+        return nn_doubling_high_multiply((int32_t)((uint32_t)x << scale.shift), scale.multiplier);
+    }
+    return nn_rounding_shift(nn_doubling_high_multiply(x, scale.multiplier), -scale.shift);
+}
+
+/* zero_point + x, held within [low, high], which lies within int8. */
+static inline int8_t nn_clamp(int32_t x, int32_t low, int32_t high) { return (int8_t)nn_min(nn_max(x, low), high); }
+
+#endif

@@ -1,0 +1,199 @@
+"""What a comparison found: frozen records, and their JSON.
+
+Imports the traces' ground floor alone, so that a page or a test can build one without an engine.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfviz.trace import Trace
+
+JSON_FORMAT = 1
+
+
+class Verdict(StrEnum):
+    """What is said of one op.
+
+    The local error of an op is what it adds when it is given the reference's own inputs; the accumulated error is what
+    it shows in a free run.
+    """
+
+    EXACT = "EXACT"  # accumulated error 0 in every image
+    INHERITED = "INHERITED"  # local error 0, accumulated not: an earlier op is to blame
+    ROUNDING = "ROUNDING"  # local error of 1 LSB at most
+    DIVERGED = "DIVERGED"  # local error above 1 LSB
+    UNFORCED = "UNFORCED"  # differs, and the engine cannot be given inputs, so the local error is unknown
+    MEASURED = "MEASURED"  # float on one side at least: errors are measured, a verdict in LSB has no meaning
+
+
+class RunVerdict(StrEnum):
+    """What is said of the run: PASS, FAIL, or MEASURED where no op has a verdict in LSB."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    MEASURED = "MEASURED"
+
+
+@dataclasses.dataclass(frozen=True)
+class OpResult:
+    """One op over all images: the engine against the reference (in LSB) and against the float model (in real numbers).
+
+    A metric that was not measured is None. `sqnr_db` is infinite where the two are equal; `where` is (image, *index in
+    the tensor without its batch axis) of the largest difference, the first one met.
+    """
+
+    index: int
+    op: str
+    name: str
+    keras_layer: str | None
+    verdict: Verdict
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None
+    zero_point: int
+    bytes: int
+    instructions: int | None = None  # the mean over the images, rounded
+    cycles: int | None = None
+    exact_share: float | None = None
+    within_one_lsb: float | None = None
+    max_lsb: int | None = None
+    where: tuple[int, ...] | None = None
+    saturated_share: float | None = None
+    local_max_lsb: int | None = None
+    local_exact_share: float | None = None
+    rmse_scale: float | None = None
+    sqnr_db: float | None = None
+    cosine: float | None = None
+    max_abs: float | None = None
+    bias: float | None = None
+    nan_count: int = 0
+    infinity_count: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineInfo:
+    """Who computed: `role` is `reference`, `engine` or `float`; `kernels` names the kernel set and its version."""
+
+    role: str
+    name: str
+    kernels: str
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DataInfo:
+    """Which images: `role` is `evaluation` or `calibration`, `identity` a hash of what they are."""
+
+    role: str
+    source: str
+    split: str | None
+    images: int
+    identity: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One image with every layer's tensor from every engine, kept for the page. Not part of the JSON.
+
+    `image` is what the model was shown, uint8 (H, W, C), or None where the data were integers of the model already.
+    """
+
+    name: str
+    image: npt.NDArray[np.uint8] | None
+    label: int | None
+    reference: Trace
+    engine: Trace
+    float: Trace | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two engines over a set of images.
+
+    `measured_against` names the engine that the metrics in real numbers (`rmse_scale`, `sqnr_db`, `cosine`, `max_abs`,
+    `bias`) compare with: the float model where there is one, else the reference. `accuracy` and `confusion` (rows: label, columns: prediction) are by engine name; the value is None, and the matrix
+    absent, where the images have no labels. `top1_agreement` is the share of images in which engine and reference name
+    the same class, `float_top1_agreement` the same of engine and float model. `first_divergent` and `worst` are op
+    indices. `instructions` is the sum over the ops. The sizes are of the board's memory where the engine has a board.
+    """
+
+    verdict: RunVerdict
+    ops: tuple[OpResult, ...]
+    engines: tuple[EngineInfo, ...]
+    exact_ops: int
+    total_ops: int
+    images: int
+    data: tuple[DataInfo, ...]
+    measured_against: str | None = None
+    class_names: tuple[str, ...] = ()
+    top1_agreement: float | None = None
+    float_top1_agreement: float | None = None
+    accuracy: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    confusion: Mapping[str, npt.NDArray[np.int64]] = dataclasses.field(default_factory=dict)
+    first_divergent: int | None = None
+    worst: int | None = None
+    tolerated: str | None = None  # "rounding" where the run passes with ROUNDING and INHERITED ops too
+    cause: str | None = None
+    board: str | None = None
+    instructions: int | None = None
+    flash_bytes: int | None = None
+    flash_total: int | None = None
+    ram_bytes: int | None = None
+    ram_total: int | None = None
+    arena_bytes: int | None = None
+    arena_lower_bound: int | None = None
+    unpaired: tuple[str, ...] = ()  # Keras layers and ops without a partner
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+    samples: tuple[Sample, ...] = ()
+
+    def engine(self, role: str) -> EngineInfo | None:
+        """The engine in that role, or None."""
+        return next((info for info in self.engines if info.role == role), None)
+
+    @property
+    def worst_sqnr(self) -> OpResult | None:
+        """The op whose SQNR against the float model is lowest, or None where none was measured."""
+        measured = [op for op in self.ops if op.sqnr_db is not None and not math.isnan(op.sqnr_db)]
+        return min(measured, key=lambda op: op.sqnr_db if op.sqnr_db is not None else math.inf, default=None)
+
+    def to_json(self) -> str:
+        """The report as strict JSON (RFC 8259), without the samples.
+
+        Numbers which JSON cannot say are the strings `"inf"`, `"-inf"` and `"nan"`: an infinite `sqnr_db` means that
+        there is no difference at all. What was not measured is null.
+        """
+        fields = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "samples"
+        }
+        return json.dumps({"format": JSON_FORMAT, **plain(fields)}, indent=2, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """`value` as what JSON can hold: records become dicts, arrays and tuples lists, non-finite floats strings.
+
+    >>> plain({"sqnr_db": float("inf"), "where": (0, np.int64(3))})
+    {'sqnr_db': 'inf', 'where': [0, 3]}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,53 @@
+# What `tfviz` offers. Read by type checkers, and at run time by lazy_loader, which wants relative imports of this form.
+from . import (
+    cam,
+    data,
+    errors,
+    files,
+    gradients,
+    image,
+    maps,
+    models,
+    plot,
+    preprocess,
+    registry,
+    report,
+    tap,
+    target,
+    trace,
+    train,
+    zoo,
+)
+from .cam import (
+    cams,
+    class_activation_map,
+    eigen_cam,
+    elementwise_grad_cam,
+    grad_cam,
+    grad_cam_plus_plus,
+    hires_cam,
+    layer_cam,
+    xgrad_cam,
+)
+from .errors import EmptyMapWarning, InputError, LinkError
+from .gradients import (
+    deconvnet,
+    gradient,
+    gradient_input,
+    guided_backprop,
+    integrated_gradients,
+    integrated_gradients_residual,
+    saliency,
+    saliency_sum,
+    smoothgrad,
+    squaregrad,
+    vargrad,
+)
+from .image import colour_map, normalize, overlay, read_image, resize
+from .maps import feature_maps, kernels
+from .models import load_model
+from .preprocess import Preprocess
+from .tap import layers, submodel
+from .trace import Engine, Step, Tensor, Trace
+
+__version__: str

@@ -1,0 +1,105 @@
+"""A model's outputs, with the logits behind their softmax or sigmoid. Imported by target alone."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# Ops that hand the same numbers on in the same order, so that what is before them stands for what is after them.
+_SAME_NUMBERS = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"})
+_SQUASHING = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """One output's logits `(B, K)`, or `(B, ..., K)` before a mask; `squash` is what the model puts after them.
+
+    A head of one unit is of two classes: class 1 is its logit, class 0 the negative of it.
+    """
+
+    logits: Any
+    squash: str
+
+    def under(self, mask: Any) -> "Head":
+        """The logits summed over a mask `(B, ...)`."""
+        weights = tf.cast(mask, self.logits.dtype)[..., tf.newaxis]
+        return Head(tf.reduce_sum(self.logits * weights, axis=list(range(1, self.logits.shape.rank - 1))), self.squash)
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether one logit stands for two classes."""
+        return self.logits.shape[-1] == 1
+
+    def prediction(self) -> Any:
+        """Each image's own class, int32."""
+        if self.one_unit:
+            return tf.cast(self.logits[:, 0] > 0, tf.int32)
+        return tf.argmax(self.logits, axis=-1, output_type=tf.int32)
+
+    def logit(self, k: Any) -> Any:
+        """The logit of class `k`, `(B,)`."""
+        if self.one_unit:
+            return self.logits[:, 0] * tf.cast(2 * k - 1, self.logits.dtype)
+        return tf.gather(self.logits, k, axis=1, batch_dims=1)
+
+    def probability(self, k: Any) -> Any:
+        """The probability of class `k`, `(B,)`."""
+        if self.one_unit or self.squash == "sigmoid":
+            return tf.sigmoid(self.logit(k))
+        return tf.gather(tf.nn.softmax(self.logits), k, axis=1, batch_dims=1)
+
+    def cross_entropy(self, label: Any) -> Any:
+        """-log probability of `label`, `(B,)`; of a sigmoid head, the sum of its units' binary cross-entropies."""
+        if self.one_unit:
+            return tf.nn.softplus(-self.logit(label))
+        if self.squash == "sigmoid":
+            truth = tf.one_hot(label, self.logits.shape[-1], dtype=self.logits.dtype)
+            return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(truth, self.logits), axis=1)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(label, self.logits)
+
+    def seems_probability(self) -> Any:
+        """For each image, whether the numbers taken for logits are between 0 and 1 and sum to 1."""
+        if self.one_unit:
+            return tf.zeros_like(self.logits[:, 0], tf.bool)
+        low = tf.reduce_min(self.logits, axis=-1)
+        return (low >= 0) & (tf.abs(tf.reduce_sum(self.logits, axis=-1) - 1) < 1e-3)
+
+
+def heads(outputs: Any) -> list[Head]:
+    """The heads of a model's outputs, in the order in which their structure flattens."""
+    return [_head(tensor) for tensor in keras.tree.flatten(outputs)]
+
+
+def _head(tensor: Any) -> Head:
+    found, squash = (_logits_by_mark if tf.executing_eagerly() else _logits_in_graph)(tensor)
+    logits = found if found.dtype == tf.float64 else tf.cast(found, tf.float32)
+    if squash:
+        logits = tf.reshape(logits, tf.shape(tensor))
+        logits.set_shape(tensor.shape)
+    if logits.shape.rank == 1:
+        logits = logits[:, tf.newaxis]
+    return Head(logits, squash)
+
+
+def _logits_in_graph(tensor: Any) -> tuple[Any, str]:
+    """Walk back from an output to the softmax or sigmoid that made it."""
+    at = tensor
+    while at.op.type in _SAME_NUMBERS:
+        at = at.op.inputs[0]
+    if at.op.type in _SQUASHING and len(at.op.inputs) == 1:
+        return at.op.inputs[0], _SQUASHING[at.op.type]
+    return tensor, ""
+
+
+def _logits_by_mark(tensor: Any) -> tuple[Any, str]:
+    """Without a graph: Keras marks the result of a softmax or sigmoid with its input; believed once it is verified."""
+    logits = getattr(tensor, "_keras_logits", None)
+    if logits is None or logits.shape != tensor.shape:
+        return tensor, ""
+    ways: Sequence[tuple[str, Any]] = (("softmax", tf.nn.softmax), ("sigmoid", tf.sigmoid))
+    for squash, function in ways:
+        if bool(tf.reduce_all(tf.abs(function(logits) - tensor) < 1e-3)):
+            return logits, squash
+    return tensor, ""

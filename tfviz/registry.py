@@ -1,0 +1,205 @@
+"""Every method by name, once, for Python, the command lines, `tfviz methods` and the report.
+
+Light: a method's function is imported when it is first used.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Literal
+
+from tfviz.errors import InputError
+
+Kind = Literal["pixel", "layer", "black-box"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One method of explanation.
+
+    `kind` says what its function takes: "pixel" `f(model, images, target)`, "layer" the same with `layer=`,
+    "black-box" `f(predict, images, target)`. `signed` says that the answer is for and against, not only how much.
+    """
+
+    name: str
+    kind: Kind
+    where: str
+    line: str
+    source: str
+    signed: bool = False
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function; imports TensorFlow."""
+        module, _, name = self.where.partition(":")
+        return getattr(import_module(module), name)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            "gradient",
+            "pixel",
+            "tfviz.gradients:gradient",
+            "how the score changes with each pixel",
+            "Simonyan et al. 2013",
+            signed=True,
+        ),
+        Method(
+            "saliency",
+            "pixel",
+            "tfviz.gradients:saliency",
+            "the gradient's largest size over the channels",
+            "Simonyan et al. 2013",
+        ),
+        Method(
+            "saliency-sum",
+            "pixel",
+            "tfviz.gradients:saliency_sum",
+            "the gradient's size, summed over the channels",
+            "Simonyan et al. 2013",
+        ),
+        Method(
+            "gradient-input",
+            "pixel",
+            "tfviz.gradients:gradient_input",
+            "pixel times gradient",
+            "Shrikumar et al. 2016",
+            signed=True,
+        ),
+        Method(
+            "smoothgrad",
+            "pixel",
+            "tfviz.gradients:smoothgrad",
+            "the mean gradient over noisy copies",
+            "Smilkov et al. 2017",
+            signed=True,
+        ),
+        Method(
+            "squaregrad",
+            "pixel",
+            "tfviz.gradients:squaregrad",
+            "the mean squared gradient over noisy copies",
+            "Hooker et al. 2019",
+        ),
+        Method(
+            "vargrad",
+            "pixel",
+            "tfviz.gradients:vargrad",
+            "the gradient's variance over noisy copies",
+            "Adebayo et al. 2018",
+        ),
+        Method(
+            "integrated-gradients",
+            "pixel",
+            "tfviz.gradients:integrated_gradients",
+            "the gradient integrated from a baseline; adds up to the score's change",
+            "Sundararajan et al. 2017",
+            signed=True,
+        ),
+        Method(
+            "guided-backprop",
+            "pixel",
+            "tfviz.gradients:guided_backprop",
+            "the gradient with negative signals cut at every ReLU; edges, not reasons",
+            "Springenberg et al. 2015",
+            signed=True,
+        ),
+        Method(
+            "deconvnet",
+            "pixel",
+            "tfviz.gradients:deconvnet",
+            "signals sent back through rectified ReLUs; edges, not reasons",
+            "Zeiler and Fergus 2014",
+            signed=True,
+        ),
+        Method(
+            "cam",
+            "layer",
+            "tfviz.cam:class_activation_map",
+            "the last maps weighted by the head, for pooling and one Dense",
+            "Zhou et al. 2016",
+            signed=True,
+        ),
+        Method(
+            "grad-cam",
+            "layer",
+            "tfviz.cam:grad_cam",
+            "a layer's maps weighted by their mean gradient",
+            "Selvaraju et al. 2017",
+        ),
+        Method(
+            "grad-cam++",
+            "layer",
+            "tfviz.cam:grad_cam_plus_plus",
+            "Grad-CAM that weighs several objects of a class alike",
+            "Chattopadhay et al. 2018",
+        ),
+        Method(
+            "hires-cam",
+            "layer",
+            "tfviz.cam:hires_cam",
+            "maps times gradients, place by place",
+            "Draelos and Carin 2020",
+        ),
+        Method(
+            "layer-cam",
+            "layer",
+            "tfviz.cam:layer_cam",
+            "maps times positive gradients, place by place; for early layers too",
+            "Jiang et al. 2021",
+        ),
+        Method(
+            "xgrad-cam",
+            "layer",
+            "tfviz.cam:xgrad_cam",
+            "Grad-CAM with gradients averaged in proportion to the maps",
+            "Fu et al. 2020",
+        ),
+        Method(
+            "elementwise-grad-cam",
+            "layer",
+            "tfviz.cam:elementwise_grad_cam",
+            "what speaks for the target at each place, nothing set off",
+            "pytorch-grad-cam",
+        ),
+        Method(
+            "eigen-cam",
+            "layer",
+            "tfviz.cam:eigen_cam",
+            "the maps' first principal component; does not look at the class",
+            "Muhammad and Yeasin 2020",
+            signed=True,
+        ),
+    )
+}
+
+
+def names(kind: Kind | None = None) -> list[str]:
+    """The names of all methods, or of those of a kind.
+
+    >>> "grad-cam" in names("layer"), "grad-cam" in names("pixel")
+    (True, False)
+    """
+    return [name for name, method in METHODS.items() if kind in (None, method.kind)]
+
+
+def find(name: str, kind: Kind | None = None) -> Method:
+    """The method called `name`; `_` is taken for `-`.
+
+    Raises:
+        InputError: there is none, or it is of another kind; the message lists near names.
+    """
+    wanted = name.lower().replace("_", "-")
+    known = names(kind)
+    if wanted in known:
+        return METHODS[wanted]
+    of_kind = f"{kind} method" if kind else "method"
+    if wanted in METHODS:
+        raise InputError(f"{wanted!r} is a {METHODS[wanted].kind} method; the {of_kind}s are {', '.join(known)}.")
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    raise InputError(
+        f"There is no {of_kind} {name!r}; {'near names' if near else 'there are'}: {', '.join(near or known)}."
+    )

@@ -1,0 +1,171 @@
+"""Make what the user gives into what the model takes: a flat list of arrays with a batch axis, checked."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfviz.errors import InputError
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """What one input of a model takes: its name, its shape without the batch axis (None = any), its dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A model's inputs, one array with a batch axis each, in the order in which the model's structure flattens."""
+
+    arrays: tuple[Array, ...]
+    dtypes: tuple[str, ...]
+    like: Any
+    """The user's structure (list, dict, or a single thing), with each array's position in place of the array."""
+    structure: Any
+    """The structure that the model's `call` takes, likewise."""
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def part(self, start: int, stop: int) -> list[Array]:
+        """Rows `start` to `stop` of each input, in the dtype that the model takes."""
+        return [
+            np.asarray(array[start:stop], dtype=dtype) for array, dtype in zip(self.arrays, self.dtypes, strict=True)
+        ]
+
+    def parts(self, size: int) -> Iterator[tuple[int, list[Array]]]:
+        """The rows in parts of at most `size`, each with its first row's number."""
+        for start in range(0, len(self), size):
+            yield start, self.part(start, start + size)
+
+    def answer(self, arrays: Sequence[Any]) -> Any:
+        """One thing for each input, in the structure in which the user gave the inputs."""
+        return keras.tree.map_structure(lambda position: arrays[position], self.like)
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no built Keras 3 model on TensorFlow.
+
+    Raises:
+        InputError: says what was given and what to do.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Keras runs on {keras.backend.backend()!r} here; tfviz needs TensorFlow: set KERAS_BACKEND=tensorflow."
+        )
+    if not isinstance(model, keras.Model):
+        origin = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise InputError(f"A {origin} was given where a keras.Model (Keras 3) is expected; load it with Keras 3.")
+    if not model.built or any(not layer.built for layer in model._layers):
+        raise InputError(f"The model {model.name!r} has no weights yet: call it once on an image, or give it an Input.")
+
+
+def input_specs(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
+    """The structure that the model's `call` takes (positions at the leaves) and what each input takes."""
+    functional = getattr(model, "_functional", None) or model
+    struct = getattr(functional, "_inputs_struct", None)
+    if struct is not None:
+        flat = keras.tree.flatten(struct)
+        structure = keras.tree.pack_sequence_as(struct, list(range(len(flat))))
+        return structure, tuple(InputSpec(t.name, tuple(t.shape[1:]), t.dtype) for t in flat)
+    return _specs_of_last_build(model)
+
+
+def _specs_of_last_build(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
+    """A subclassed model knows its inputs only by the shapes that it was first called with."""
+    shapes = model._build_shapes_dict
+    if not shapes:
+        raise InputError(f"The model {model.name!r} does not know its input shape: call it once on an image.")
+    if len(shapes) > 1:
+        names = ", ".join(shapes)
+        raise InputError(
+            f"The model {model.name!r} takes several arguments ({names}); pack them into one list or dict."
+        )
+    leaves: list[InputSpec] = []
+
+    def visit(shape: Any, name: str) -> Any:
+        if isinstance(shape, Mapping):
+            return {key: visit(shape[key], key) for key in sorted(shape)}
+        if shape and any(isinstance(part, (list, tuple, Mapping)) for part in shape):
+            return [visit(part, f"{name}_{position}") for position, part in enumerate(shape)]
+        leaves.append(InputSpec(name, tuple(shape[1:]), model.input_dtype))
+        return len(leaves) - 1
+
+    structure = visit(next(iter(shapes.values())), "input")
+    return structure, tuple(leaves)
+
+
+def prepare(model: Any, images: Any) -> Batch:
+    """Check `images` against what `model` takes and give each input a batch axis.
+
+    Args:
+        model: a built Keras model.
+        images: `(B, H, W, C)`, or one image `(H, W, C)`, recognised by the rank of the model's input; for several
+            inputs a list in the model's order or a dict by input name.
+
+    Raises:
+        InputError: a wrong number of inputs, an unknown input name, a wrong rank, shape, dtype or batch size.
+    """
+    check_model(model)
+    structure, specs = input_specs(model)
+    flat, like = _flatten(images, structure, specs)
+    arrays = tuple(_with_batch_axis(value, spec) for value, spec in zip(flat, specs, strict=True))
+    sizes = sorted({len(array) for array in arrays})
+    if len(sizes) > 1:
+        raise InputError(f"The inputs have batches of {sizes} images; give each input the same number.")
+    if sizes[0] == 0:
+        raise InputError("There is no image: the batch is empty.")
+    return Batch(arrays, tuple(spec.dtype for spec in specs), like, structure)
+
+
+def _flatten(images: Any, structure: Any, specs: Sequence[InputSpec]) -> tuple[list[Any], Any]:
+    names = [spec.name for spec in specs]
+    if isinstance(images, Mapping):
+        keys = sorted(structure) if isinstance(structure, Mapping) else names
+        if sorted(images) != sorted(keys):
+            raise InputError(f"The inputs are named {sorted(images)}; the model's are {sorted(keys)}.")
+        where = structure if isinstance(structure, Mapping) else {name: names.index(name) for name in names}
+        flat = [None] * len(specs)
+        for key in images:
+            flat[where[key]] = images[key]
+        return flat, {key: where[key] for key in images}
+    if isinstance(images, (list, tuple)) and len(specs) > 1:
+        if len(images) != len(specs):
+            raise InputError(f"{len(images)} inputs were given; the model takes {len(specs)}: {', '.join(names)}.")
+        return list(images), list(range(len(specs)))
+    if len(specs) > 1:
+        raise InputError(f"One input was given; the model takes {len(specs)} ({', '.join(names)}): a list or a dict.")
+    if isinstance(structure, Mapping):
+        raise InputError(f"The model takes a dict of inputs ({', '.join(names)}).")
+    return [images], 0
+
+
+def _with_batch_axis(value: Any, spec: InputSpec) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError("The images differ in size: give an array, or images of one size.") from error
+    if array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
+        raise InputError(f"The images are of dtype {array.dtype}; numbers are expected.")
+    rank = len(spec.shape)
+    if array.ndim == rank:
+        array = array[np.newaxis]
+    wanted = ", ".join("any" if size is None else str(size) for size in spec.shape)
+    fits = array.ndim == rank + 1 and all(
+        size in (None, given) for size, given in zip(spec.shape, array.shape[1:], strict=True)
+    )
+    if not fits:
+        raise InputError(
+            f"Images of shape {np.shape(value)} were given; the model's input {spec.name!r} takes "
+            f"(B, {wanted}), or one of ({wanted})."
+        )
+    return array
