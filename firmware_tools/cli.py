@@ -1,4 +1,260 @@
-import sys
+"""The command line `firmware-tools`: arguments to calls, results to lines. Heavy things are imported where used."""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firmware_tools._commands import Steps, finish, nth, opened_engines, pictures_of, recorded
+from tfviz import console
+from tfviz.errors import InputError
+
+app = console.app("firmware-tools", "Put a small CNN on a microcontroller and prove that it sees the same.")
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or module:function.")]
+TfliteArgument = Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="The model to put on the board.")]
+DataOption = Annotated[
+    str, typer.Option("--data", help="dog-poses, a folder with one sub-folder a class, an .npz, or keras:cifar10.")
+]
+SplitOption = Annotated[str | None, typer.Option("--split", help="Which part of DATA: train, test or calibration.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", help="The first so many images.")]
+BoardOption = Annotated[str, typer.Option("--board", help="A board of `firmware-tools boards`, or a .toml file.")]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Write the page (.html) here.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the numbers (.json) here.")]
+TolerateOption = Annotated[
+    str | None, typer.Option("--tolerate", help="`rounding`: ops that add at most 1 LSB of their own pass too.")
+]
+EngineArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENGINE",
+        help="keras:F tflm:F litert:F litert-xnnpack:F emulator:BOARD:F host:F serial:URL trace:F.npz",
+    ),
+]
+SamplesOption = Annotated[int, typer.Option("--samples", min=1, max=64, help="How many images the page shows.")]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", help="Emulated boards side by side; default: one a processor core, at most 4.")
+]
+SerialModelOption = Annotated[Path | None, typer.Option("--model", help="The .tflite that a serial: device is to run.")]
 
 
-def main(): sys.exit("soon")
+@app.command()
+def convert(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option("--out", help="The .tflite to write.")],
+    data: Annotated[str | None, typer.Option("--data", help="Its part `calibration` is used.")] = None,
+    calibration_data: Annotated[
+        str | None, typer.Option("--calibration", help="Calibration data of its own, instead of --data.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="int8, int16x8, float32, float16 or dynamic.")] = "int8",
+    images: Annotated[int, typer.Option("--images", help="Calibration images at most.")] = 200,
+) -> None:
+    """Convert a Keras model to .tflite, with a batch of one and integers in and out."""
+    from firmware_tools import graph
+    from firmware_tools.convert import convert as run
+
+    with console.step("converting"):
+        written = run(model, calibration_data or data, mode=mode, out=out, calibration=images, split="calibration")
+    console.wrote(written)
+    sidecar = Path(f"{written}.json")
+    if sidecar.exists():
+        console.wrote(sidecar)
+    loaded = graph.load(written)
+    weights = sum(tensor.bytes for tensor in loaded.tensors if tensor.is_constant)
+    console.say(
+        f"{mode}: {len(loaded.ops)} ops, {loaded.macs:,} MACs, {console.size(weights)} of constants "
+        f"in a file of {console.size(len(loaded.bytes))}"
+    )
+
+
+@app.command()
+def inspect(model: TfliteArgument) -> None:
+    """Show a .tflite: its ops, tensors, arena, flash, and which boards it fits."""
+    from firmware_tools import _show, graph
+    from firmware_tools.engines import check_file
+    from firmware_tools.inspect_model import fits, footprint
+
+    check_file(model)
+    loaded = graph.load(model)
+    console.table(_show.GRAPH_HEADERS, _show.graph_rows(loaded))
+    for index in loaded.inputs:
+        console.say(_show.tensor_line("input", loaded.tensors[index]))
+    for index in loaded.outputs:
+        console.say(_show.tensor_line("output", loaded.tensors[index]))
+    console.say(f"{loaded.macs:,} MACs; file {len(loaded.bytes):,} B; SHA-256 {loaded.fingerprint}")
+    needs = footprint(loaded)
+    console.say(f"arena {needs.arena_bytes:,} B (lower bound {needs.arena_lower_bound:,} B)")
+    if needs.refusal is not None:
+        console.say(f"the built-in engine does not run it: {needs.refusal}")
+        return
+    console.say(f"constants in flash {needs.constant_bytes or 0:,} B, the code comes on top")
+    console.table(("board", "fits", "flash left", "RAM left"), fits(needs))
+
+
+@app.command()
+def build(
+    model: TfliteArgument,
+    board: BoardOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for sources, ELF and map.")],
+    optimize: Annotated[str, typer.Option(help="The compiler's level: O0, O1, O2, O3, Os, Oz.")] = "O2",
+) -> None:
+    """Build the firmware for a board; say how much flash and RAM it takes; refuse what does not fit."""
+    from firmware_tools import graph
+    from firmware_tools.build import build as run
+    from firmware_tools.engines import check_file
+
+    check_file(model)
+    with console.step(f"building for {board}"):
+        built = run(graph.load(model), board, out, optimize=optimize)
+    console.table(("section", "bytes"), [(name, f"{count:,}") for name, count in built.sections.items()])
+    for kind in ("flash", "ram"):
+        used, free, total = (getattr(built, f"{kind}_{what}") for what in ("bytes", "free", "total"))
+        console.say(f"{'RAM' if kind == 'ram' else kind}: {used:,} B used, {free:,} B left of {total:,} B")
+    console.say(f"arena {built.arena_bytes:,} B, stack {built.stack_bytes:,} B, digest {built.digest:08x}")
+    console.wrote(out)
+    console.say(f"ELF: {built.elf}")
+
+
+@app.command()
+def boards() -> None:
+    """List the boards."""
+    from firmware_tools import _show
+    from firmware_tools import boards as known
+
+    console.table(_show.BOARD_HEADERS, _show.board_rows([known.load(name) for name in known.names()]))
+
+
+@app.command()
+def ports() -> None:
+    """List the serial ports of this computer."""
+    from serial.tools import list_ports
+
+    found = sorted(list_ports.comports())
+    if not found:
+        console.say("no serial port found; `serial:URL` also takes socket://HOST:PORT and rfc2217://HOST:PORT")
+        return
+    console.table(("port", "description", "hardware"), [(port.device, port.description, port.hwid) for port in found])
+
+
+@app.command()
+def trace(
+    engine: EngineArgument,
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture, or DATA of which --index picks one.")],
+    out: Annotated[Path, typer.Option("--out", help="The .npz to write.")],
+    index: Annotated[int, typer.Option(help="Which image of DATA, from 0.")] = 0,
+    split: SplitOption = None,
+    model: SerialModelOption = None,
+) -> None:
+    """Run one image and write every layer's tensor."""
+    from firmware_tools._feed import Feed
+
+    if index < 0:
+        raise InputError(f"--index counts from 0; {index} was given.")
+    if out.suffix != ".npz":
+        raise InputError(f"{out} does not end in .npz, which is what is written.")
+    with opened_engines([engine], model) as (opened, expected):
+        data = pictures_of(image, expected, split, index + 1)
+        if len(data) <= index:
+            raise InputError(f"{image} holds {len(data)} images; there is no image {index}.")
+        images = nth(data, index)
+        with console.step("running"):
+            made = next(iter(Feed(opened[0], expected).runs(images, read=True)))
+    made.save(out)
+    console.wrote(out)
+    console.say(f"{len(made.steps)} tensors of {made.engine} ({made.kernels})")
+
+
+@app.command()
+def compare(
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The engine that is right, as ENGINE.")],
+    engine: EngineArgument,
+    data: Annotated[str | None, typer.Option("--data", help="As in validate; not needed for two traces.")] = None,
+    split: SplitOption = None,
+    limit: LimitOption = None,
+    float_model: Annotated[
+        str | None, typer.Option("--float", help="The float Keras model, to measure both against.")
+    ] = None,
+    tolerate: TolerateOption = None,
+    report: ReportOption = None,
+    json: JsonOption = None,
+    samples: SamplesOption = 1,
+    jobs: JobsOption = None,
+    model: SerialModelOption = None,
+) -> None:
+    """Compare two engines layer by layer over images. Exit code 0: pass, 1: they differ."""
+    from firmware_tools._compare import compare as run
+    from firmware_tools.engines import open_crew
+
+    specs = [reference, engine, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
+    with contextlib.ExitStack() as stack:
+        opened, expected = stack.enter_context(opened_engines(specs, model))
+        crew = [stack.enter_context(other) for other in open_crew(engine, jobs)]
+        images = recorded(opened) if data is None else pictures_of(data, expected, split, limit)
+        with console.step("comparing", total=len(images)) as advance:
+            result = run(
+                opened[0],
+                opened[1],
+                images,
+                float_engine=opened[2] if float_model else None,  # type: ignore[arg-type]
+                expected=expected,
+                tolerate=tolerate,
+                samples=samples,
+                crew=crew,
+                progress=advance,
+            )
+        keras_model = next((getattr(side, "model") for side in opened if hasattr(side, "addresses")), None)  # noqa: B009
+    finish(result, report, json, keras_model, expected)
+
+
+@app.command()
+def validate(
+    model: ModelArgument,
+    data: DataOption,
+    board: BoardOption = "nano33ble",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the .tflite; default: beside the page.")] = None,
+    calibration_data: Annotated[
+        str | None, typer.Option("--calibration", help="Calibration data; default: that part of DATA.")
+    ] = None,
+    calibration_images: Annotated[int, typer.Option("--calibration-images", help="So many at most.")] = 200,
+    split: SplitOption = "test",
+    limit: LimitOption = 100,
+    tolerate: TolerateOption = None,
+    report: ReportOption = None,
+    json: JsonOption = None,
+    samples: SamplesOption = 3,
+    opinions: Annotated[
+        bool, typer.Option("--opinions", help="Also ask LiteRT's two kernel sets, over the first 20 images.")
+    ] = False,
+    jobs: JobsOption = None,
+) -> None:
+    """The whole chain: convert, build, run on the emulated board, compare layer by layer, write the page."""
+    from firmware_tools.pictures import expectation
+    from firmware_tools.validate import validate as run
+
+    folder = out or (report.parent if report else Path())
+    with contextlib.closing(Steps(limit)) as steps:
+        done = run(
+            model,
+            data,
+            board=board,
+            out=folder,
+            calibration_data=calibration_data,
+            calibration=calibration_images,
+            split=split,
+            limit=limit,
+            tolerate=tolerate,
+            samples=samples,
+            opinions=opinions,
+            jobs=jobs,
+            step=steps.begin,
+            progress=steps.advance,
+        )
+    console.wrote(done.tflite)
+    expected = expectation([Path(model)], done.float_engine.model.input_shape)
+    finish(done.comparison, report, json, done.float_engine.model, expected)
+
+
+def main() -> None:
+    """Run the program."""
+    console.run(app)

@@ -5,10 +5,11 @@ STRIDED_SLICE, PACK) which no microcontroller needs. Weights are quantised per c
 calibration data. TensorFlow is imported when `convert` is called.
 """
 
+import dataclasses
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def convert(
     calibration: int = CALIBRATION_IMAGES,
     split: str | None = "calibration",
     preprocess: Preprocess | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Path:
     """Convert and write `out`, and beside it the sidecar with the model's preprocessing and class names.
 
@@ -56,7 +58,7 @@ def convert(
         out: the `.tflite` to write.
         calibration: how many images at most.
         split: of `data`; `calibration` is disjoint from what models are tested on.
-        preprocess: instead of what is recorded beside the model.
+        preprocess, class_names: instead of what is recorded beside the model.
 
     Raises:
         InputError: an unknown mode, a model with several inputs or an open size, no data, or an op that cannot be
@@ -77,6 +79,8 @@ def convert(
     expected = expectation(paths, shape)
     if preprocess is not None:
         expected = Expectation(preprocess, expected.class_names, recorded=True)
+    if class_names is not None:
+        expected = dataclasses.replace(expected, class_names=tuple(class_names))
     examples = _examples(data, expected, shape, calibration, split) if mode in CALIBRATED else None
     content = _converted(loaded, shape, mode, examples)
     graphs.load(content)  # what is written has been validated
@@ -84,6 +88,8 @@ def convert(
     beside = sidecar(expected)
     if beside is not None:
         write_sidecar(target, beside)
+    if expected.note and mode in CALIBRATED:
+        _log.warning(expected.note)
     return target
 
 

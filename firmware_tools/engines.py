@@ -122,6 +122,22 @@ def open_engine(spec: str, *, model: str | os.PathLike[str] | None = None, **opt
     return _desktop(wanted.kind, file)
 
 
+def open_crew(spec: str, jobs: int | None, **options: Any) -> list[Engine]:
+    """More engines like `spec` to run images beside it: `jobs` in all, None for one a processor core, at most 4.
+
+    Only what is slow and alone in its thread is worth it: an emulated board.
+
+    Raises:
+        InputError: fewer than one job.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"At least one job has to run; {jobs} were asked for.")
+    if parse(spec).kind != "emulator":
+        return []
+    count = min(os.cpu_count() or 1, 4) if jobs is None else jobs
+    return [open_engine(spec, **options) for _ in range(count - 1)]
+
+
 def check_file(file: str | os.PathLike[str]) -> None:
     """Refuse a model file that is not there, with near names.
 
@@ -157,7 +173,9 @@ class StandIn:
         self._device = HostDevice(file)
         self.graph = self._device.graph
         self.fingerprint = self._device.fingerprint
-        self.kernels = f"{self._device.kernels}, in place of TensorFlow Lite Micro, which has no wheel for this platform"
+        self.kernels = (
+            f"{self._device.kernels}, in place of TensorFlow Lite Micro, which has no wheel for this platform"
+        )
 
     def run(
         self, inputs: Mapping[str, Array], *, reference: Trace | None = None, forced: bool = False, read: bool = True

@@ -74,8 +74,9 @@ def saturated(values: Array, zero_point: int) -> int:
 
     The lower limit does not count where it is the zero point: there it means zero, the end of a ReLU and not a cut.
 
-    >>> saturated(np.array([-128, 0, 127], np.int8), zero_point=0), saturated(np.array([-128], np.int8), zero_point=-128)
-    (2, 0)
+    >>> values = np.array([-128, 0, 127], np.int8)
+    >>> saturated(values, zero_point=0), saturated(values, zero_point=-128)
+    (2, 1)
     """
     limits = np.iinfo(values.dtype)
     count = int((values == limits.max).sum()) if zero_point != limits.max else 0

@@ -118,10 +118,11 @@ class Comparison:
     """Two engines over a set of images.
 
     `measured_against` names the engine that the metrics in real numbers (`rmse_scale`, `sqnr_db`, `cosine`, `max_abs`,
-    `bias`) compare with: the float model where there is one, else the reference. `accuracy` and `confusion` (rows: label, columns: prediction) are by engine name; the value is None, and the matrix
-    absent, where the images have no labels. `top1_agreement` is the share of images in which engine and reference name
-    the same class, `float_top1_agreement` the same of engine and float model. `first_divergent` and `worst` are op
-    indices. `instructions` is the sum over the ops. The sizes are of the board's memory where the engine has a board.
+    `bias`) compare with: the float model where there is one, else the reference. `accuracy` and `confusion` (rows:
+    label, columns: prediction) are by engine name; the value is None, and the matrix absent, where the images have no
+    labels. `top1_agreement` is the share of images in which engine and reference name the same class,
+    `float_top1_agreement` the same of engine and float model. `first_divergent` and `worst` are op indices.
+    `instructions` is the sum over the ops. The sizes are of the board's memory where the engine has a board.
     """
 
     verdict: RunVerdict

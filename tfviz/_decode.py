@@ -14,7 +14,7 @@ def decode(data: bytes, name: str) -> Pixels:
     Raises:
         InputError: see `tfviz.image.read_image`.
     """
-    import cv2
+    from tfviz._opencv import cv2
 
     if not data:
         raise InputError(f"The image {name} is empty (0 bytes).")
@@ -27,7 +27,7 @@ def decode(data: bytes, name: str) -> Pixels:
         # A JPEG has neither alpha nor 16 bits: one decoding is enough.
         plain = None if data[:2] == b"\xff\xd8" else cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
         if plain is not None and plain.ndim == 3 and plain.shape[2] == 4:
-            pixels = _over_white(_eight_bits(plain, name))
+            pixels: Pixels | None = _over_white(_eight_bits(plain, name))
         else:
             colour = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
             pixels = None if colour is None else _eight_bits(colour, name)
@@ -55,7 +55,7 @@ def _is_cut_short(data: bytes) -> bool:
 
 
 def _frames(data: bytes, buffer: Pixels) -> int:
-    import cv2
+    from tfviz._opencv import cv2
 
     may_have_several = data[:4] in (b"GIF8", b"II*\x00", b"MM\x00*") or b"ANIM" in data[:64] or b"acTL" in data[:1024]
     if not may_have_several:

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from tfviz.errors import InputError
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    import numpy.typing as npt
 
     from tfviz.data import Dataset
     from tfviz.preprocess import Preprocess
@@ -31,17 +30,21 @@ class Chosen:
     class_names: tuple[str, ...]
 
     def named(self, dataset: "Dataset") -> "Chosen":
-        """The same, with the data's class names where neither the sidecar nor the user gave any."""
-        if self.class_names or len(dataset.class_names) != self.model.output_shape[-1]:
+        """The same, with the data's class names where neither the sidecar nor the user gave any.
+
+        Names that are numbers (of arrays without names) say nothing and are left.
+        """
+        names = dataset.class_names
+        if self.class_names or len(names) != self.model.output_shape[-1] or all(name.isdecimal() for name in names):
             return self
-        return dataclasses.replace(self, class_names=tuple(dataset.class_names))
+        return dataclasses.replace(self, class_names=tuple(names))
 
 
 @dataclasses.dataclass(frozen=True)
 class Picked:
     """One picture: (1, H, W, C) uint8, its name, and its label where it has one."""
 
-    images: npt.NDArray[np.uint8]
+    images: "npt.NDArray[np.uint8]"
     name: str
     label: int | None
 
@@ -99,6 +102,8 @@ def pick(dataset: "Dataset", *, index: int = 0, class_name: str | None = None, n
     Raises:
         InputError: an index beyond the data, an unknown class, or a class where there are no labels.
     """
+    import numpy as np
+
     wanted = None if class_name is None else _label(class_name, names or dataset.class_names, dataset.spec)
     if index < 0:
         raise InputError(f"--index counts from 0; {index} is below.")

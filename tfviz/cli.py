@@ -42,11 +42,9 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 4e-3,
     seed: Annotated[int, typer.Option(help="Of weights, order and dog-poses: the same seed, the same model.")] = 0,
-    confusion: Annotated[Path | None, typer.Option(help="Also draw the confusion matrix, as .png.")] = None,
 ) -> None:
     """Train a small CNN and judge it on held-out pictures."""
     target = writable(out, ".keras")
-    picture = None if confusion is None else writable(confusion, ".png")
     if channels not in (1, 3):
         raise InputError(f"--channels is 1 (grey) or 3 (RGB), not {channels}.")
     from tfviz.train import train as fit
@@ -75,11 +73,6 @@ def train(
     _say_training(result)
     for path in result.save(target):
         console.wrote(path)
-    if picture is not None:
-        from tfviz import plot
-
-        plot.save(plot.confusion_matrix(result.confusion, result.class_names), picture)
-        console.wrote(picture)
 
 
 def _say_training(result: "TrainingResult") -> None:
@@ -152,11 +145,13 @@ def maps(
 
     wanted = layer or [info.address for info in tap.layers(chosen.model) if len(info.output_shape) in (2, 4)]
     found = feature_maps(chosen.model, chosen.preprocess(picked.images), wanted)
-    for address, values in console.progress(found.items(), "drawing"):
-        if not hasattr(values, "ndim"):
-            raise InputError(f"{address} gives several tensors; the command line draws layers of one.")
+    several = [address for address, values in found.items() if not hasattr(values, "ndim")]
+    if several:
+        raise InputError(f"{several[0]} gives several tensors; the command line draws layers of one.")
+    for address, values in console.progress(found.items(), "drawing", total=len(found)):
+        draw = plot.feature_map_grid if values.ndim == 4 and values[0, ..., 0].size > 1 else plot.dense_bars
         path = folder / f"{address.replace('/', '.').replace(':', '-').replace('@', '-call')}.png"
-        plot.save(plot.layer_maps({address: values[0]}), path)
+        plot.save(draw(values, title=f"{address}, {picked.name}"), path)
         console.wrote(path)
     console.say(f"{len(found)} layers of {picked.name}")
 
@@ -222,7 +217,8 @@ def _explain(
     from tfviz import plot
 
     title, line = _said(chosen, picked, explained, x)
-    plot.save(plot.overlay_beside(picked.images, heat, titles=[f"{method.name}: {title}"]), path)
+    shown = chosen.preprocess.display(x)
+    plot.save(plot.overlay_beside(shown, heat, target=title, method=method.name, layer=options.get("layer", "")), path)
     console.say(f"{picked.name}: {line}")
     console.wrote(path)
 

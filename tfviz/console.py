@@ -8,6 +8,7 @@ failure, 70 a fault of the program itself, 130 interrupted.
 import contextlib
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -204,6 +205,11 @@ def size(number: int) -> str:
     if number < 1000:
         return f"{number} B"
     return f"{number / 1e3:.1f} kB" if number < 1e6 else f"{number / 1e6:.1f} MB"
+
+
+def command_line() -> str:
+    """The command that is running, as a reader can repeat it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -83,7 +83,7 @@ def png_bytes(image: Array) -> bytes:
     >>> png_bytes(np.zeros((2, 2, 3), np.uint8))[1:4]
     b'PNG'
     """
-    import cv2
+    from tfviz._opencv import cv2
 
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))):
@@ -123,19 +123,21 @@ def resize(maps: Array, size: Size, *, method: Method = "bilinear") -> Floats:
 
 
 def _resize_one(value: Floats, size: tuple[int, int], flag: int) -> Floats:
-    import cv2
+    from tfviz._opencv import cv2
 
     if value.shape[:2] == size:
         return value
     if value.ndim == 3 and value.shape[2] > 4:  # OpenCV's area filter and very wide pixels take few channels at once
-        parts = [_resize_one(np.ascontiguousarray(value[:, :, c : c + 4]), size, flag) for c in range(0, value.shape[2], 4)]
+        parts = [
+            _resize_one(np.ascontiguousarray(value[:, :, c : c + 4]), size, flag) for c in range(0, value.shape[2], 4)
+        ]
         return np.concatenate(parts, axis=2)
     resized: Floats = cv2.resize(value, (size[1], size[0]), interpolation=flag)
     return resized.reshape(*size, *value.shape[2:])
 
 
 def _flag(method: str, source: Sequence[int], target: tuple[int, int]) -> int:
-    import cv2
+    from tfviz._opencv import cv2
 
     if method not in METHODS:
         raise InputError(f"There is no resize method {method!r}; there are {', '.join(METHODS)}.")
@@ -168,7 +170,7 @@ def side_lengths(size: Size) -> tuple[int, int]:
 
 
 def normalize(maps: Array, *, centre: float | None = None) -> Floats:
-    """Scale each map to 0..1 by itself; float32 of the same shape, (h, w), (B, h, w) or (B, h, w, C) channel by channel.
+    """Scale each map to 0..1 by itself, float32: (h, w), (B, h, w), or (B, h, w, C) channel by channel.
 
     Without `centre`: (x - min) / (max - min). With it, for signed maps: 0.5 + (x - centre) / (2 max |x - centre|), so
     that `centre` stays in the middle of the colour map. A map that is the same everywhere becomes 0 (with `centre`, a
@@ -224,8 +226,9 @@ def colour_map(values: Array, name: str = "jet") -> Pixels:
 
 @functools.lru_cache(maxsize=64)
 def _table(name: str) -> Pixels:
-    import cv2
     import matplotlib
+
+    from tfviz._opencv import cv2
 
     constant = getattr(cv2, f"COLORMAP_{name.upper()}", None) if name == name.lower() else None
     if constant is not None:
@@ -243,7 +246,7 @@ def overlay(images: Array, heat: Array, *, alpha: float = 0.45, colour_map: str 
 
     Args:
         images: uint8 (B, H, W, 3), (B, H, W, 1), or one picture (H, W, 3), (H, W). The batch axis of the answer stays.
-        heat: raw maps (B, h, w) of any resolution, or one (h, w); ReLU, resize and normalise happen here, in that order.
+        heat: raw maps (B, h, w) of any resolution, or one (h, w); ReLU, resize, normalise happen here, in that order.
         alpha: share of the colour, 0 to 1.
         colour_map: a name that `colour_map` knows.
 
@@ -276,7 +279,8 @@ def as_pictures(images: Array) -> Pixels:
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
         raise InputError(
-            f"Pictures are uint8 RGB, not {pixels.dtype}; Preprocess.display turns a model's input back into one."
+            f"Pictures are uint8 RGB, not {pixels.dtype} (int8 is taken as already quantised; Preprocess.display turns a "
+            "model's input back into a picture)."
         )
     if pixels.ndim == 2:
         pixels = pixels[None, :, :, None]

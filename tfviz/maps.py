@@ -100,12 +100,12 @@ def kernels(model: Any, layer: Any) -> npt.NDArray[np.float32]:
             "Say which convolution's kernels are meant: an address, an index into model.layers, or a Layer."
         )
     address, _, call = locate(model, layer) if not isinstance(layer, keras.layers.Layer) else ("", None, None)
-    thing = call.layer() if call is not None else layer
+    thing: Any = call.layer() if call is not None else layer
     kernel = getattr(thing, "kernel", None)
     if kernel is None or len(kernel.shape) != 4:
         raise InputError(
             f"{address or thing.name!r} is a {type(thing).__name__}; kernels (kh, kw, cin, cout) are those of a "
             "Conv2D, DepthwiseConv2D or Conv2DTranspose."
         )
-    values = np.asarray(keras.ops.convert_to_numpy(kernel), np.float32)
+    values = np.asarray(kernel.value.numpy(), np.float32)
     return values.transpose(0, 1, 3, 2) if isinstance(thing, keras.layers.Conv2DTranspose) else values

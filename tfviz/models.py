@@ -5,6 +5,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -58,7 +59,7 @@ def fingerprint(model: "str | os.PathLike[str] | keras.Model") -> str:
     built: Any = load_model(model) if isinstance(model, str | os.PathLike) else model
     digest = hashlib.sha256(_config_text(built).encode())
     for weight in built.weights:
-        values = np.ascontiguousarray(weight)
+        values = np.ascontiguousarray(weight.numpy())
         digest.update(f"{weight.path} {values.dtype} {values.shape}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
@@ -88,7 +89,9 @@ def _load_file(path: Path) -> "keras.Model":
         raise InputError(f"There is no model file {path}.{near_names(path)}")
     suffix = path.suffix.lower()
     if suffix == ".tflite":
-        raise InputError(f"{path} is a TensorFlow Lite model, which firmware-tools takes; here a .keras or .h5 is meant.")
+        raise InputError(
+            f"{path} is a TensorFlow Lite model, which firmware-tools takes; here a .keras or .h5 is meant."
+        )
     if suffix not in SUFFIXES:
         raise InputError(f"{path} does not end in .keras or .h5, the two formats of Keras models.")
     _check_magic(path, suffix)
@@ -123,10 +126,11 @@ def _reason(path: Path, error: Exception) -> str:
             f"{path} holds a Lambda layer, Python code that is not run from a file; write a function that builds the "
             "model and loads its weights, and give it as module:function."
         )
-    if "Could not locate class" in text or "Unknown layer" in text or "Could not locate function" in text:
+    unknown = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:?) '?(\w+)", text)
+    if unknown:
         return (
-            f"{path} uses a class of its own that Keras does not know ({text[:160]}); write a function that imports it "
-            "and loads the model, and give it as module:function."
+            f"{path} uses {unknown[1]!r}, which Keras does not know; write a function that imports it and loads the "
+            "model, and give it as module:function."
         )
     if "No model config" in text:
         return f"{path} holds weights without a model; write a function that builds the model and loads them."
@@ -144,7 +148,9 @@ class _LegacyDepthwiseConv2D:
         groups = kept.pop("groups", None)
         if groups is not None:
             # Keras 2 ignored it: a depthwise convolution is grouped by its nature.
-            _log.warning("Layer %s: the legacy argument groups=%s was dropped; it had no effect.", kept.get("name"), groups)
+            _log.warning(
+                "Layer %s: the legacy argument groups=%s was dropped; it had no effect.", kept.get("name"), groups
+            )
         return keras.layers.DepthwiseConv2D.from_config(kept)
 
 

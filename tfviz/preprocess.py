@@ -46,8 +46,8 @@ class Preprocess:
         mean, std: taken off, and divided by, after the factor; one number, or one for each channel of `colour`.
 
     >>> ramp = np.array([[[[0, 51, 255]]]], np.uint8)
-    >>> Preprocess(scale=1 / 255)(ramp)
-    array([[[[0. , 0.2, 1. ]]]], dtype=float32)
+    >>> Preprocess(scale=0.5, mean=(1.0,))(ramp)
+    array([[[[ -1. ,  24.5, 126.5]]]], dtype=float32)
     >>> Preprocess(colour="bgr", mean=(100.0, 0.0, 1.0))(ramp)
     array([[[[155.,  51.,  -1.]]]], dtype=float32)
     """
@@ -69,7 +69,9 @@ class Preprocess:
             raise InputError("Preprocess: scale, mean and std are finite numbers, scale and std not 0.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
-                raise InputError(f"Preprocess: {name} has 1 or {self.channels} numbers for {self.colour}, not {len(values)}.")
+                raise InputError(
+                    f"Preprocess: {name} has 1 or {self.channels} numbers for {self.colour}, not {len(values)}."
+                )
         if self.size is not None:
             image.side_lengths(self.size)
 
@@ -118,7 +120,7 @@ class Preprocess:
 
 def grey(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """RGB (B, H, W, 3) to luma (B, H, W, 1), 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) in OpenCV's fixed point."""
-    import cv2
+    from tfviz._opencv import cv2
 
     batch, height, width, _ = pictures.shape
     # One tall picture: a conversion of pixels does not care where one picture ends.
@@ -127,7 +129,7 @@ def grey(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def fit_pixels(
-    pictures: npt.NDArray[np.uint8], size: image.Size, *, fit: str = "stretch", method: image.Method = "area"
+    pictures: npt.NDArray[np.uint8], size: image.Size, *, fit: Fit = "stretch", method: image.Method = "area"
 ) -> npt.NDArray[np.uint8]:
     """Bring uint8 (B, H, W, C) to `size`: stretched, or the largest centred part of that aspect ("crop")."""
     height, width = image.side_lengths(size)
@@ -149,7 +151,9 @@ class Sidecar:
 
     def to_json(self) -> dict[str, Any]:
         """The sidecar as plain JSON data, with the formula in words for the reader of the file."""
-        fields = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self.preprocess).items()}
+        fields = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in vars(self.preprocess).items()
+        }
         return {
             "format": FORMAT,
             "class_names": list(self.class_names),
@@ -224,13 +228,19 @@ def sidecar_for(model_path: str | os.PathLike[str], input_shape: Sequence[int | 
         return Sidecar(default_preprocess(input_shape))
     shape = tuple(input_shape)[1:]
     size, channels = recorded.preprocess.size, recorded.preprocess.channels
-    if len(shape) != 3 or shape[2] not in (None, channels) or (size and (shape[0] or size[0], shape[1] or size[1]) != size):
+    if (
+        len(shape) != 3
+        or shape[2] not in (None, channels)
+        or (size and (shape[0] or size[0], shape[1] or size[1]) != size)
+    ):
         raise InputError(
             f"The sidecar {sidecar_path(model_path)} prepares {size or 'any size'} x {channels} channels, "
             f"and the model takes {shape}; mend or delete it."
         )
-    if size is None and None not in shape[:2]:
-        return dataclasses.replace(recorded, preprocess=dataclasses.replace(recorded.preprocess, size=shape[:2]))
+    height, width = shape[:2]
+    if size is None and height is not None and width is not None:
+        sized = dataclasses.replace(recorded.preprocess, size=(height, width))
+        return dataclasses.replace(recorded, preprocess=sized)
     return recorded
 
 

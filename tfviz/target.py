@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfviz.errors import InputError
 from tfviz.heads import Head, heads
 from tfviz.stream import chunk_size
-from tfviz.tap.images import Batch
+from tfviz.tap.images import Batch, prepare
 from tfviz.tap.patch import run
 from tfviz.tap.program import Weak, execute
 from tfviz.tap.survey import Survey, survey
@@ -176,7 +176,7 @@ def plan(model: Any, target: Any, images: int, *, class_names: Sequence[str] | N
     position = _output(outputs, wanted.name)
     shape = outputs.output_shapes[position]
     units = 1 if len(shape) < 2 else shape[-1]
-    predicted = wanted.classes == (None,)
+    predicted = len(wanted.classes) == 1 and wanted.classes[0] is None
     if len(shape) > 2 and (wanted.mask is None or predicted):
         raise InputError(
             f"The model's output has shape {shape}; say where and of which class: target.masked(mask, k), the mask of "
@@ -260,3 +260,33 @@ class _Predictions:
     def __call__(self, model: Any, *tensors: Any) -> Any:
         outcome = run(model, keras.tree.map_structure(lambda position: tensors[position], self._structure))
         return heads(outcome.outputs)[self._position].prediction()
+
+
+def scores(
+    model: Any, images: Any, target: Any = None, *, class_names: Sequence[str] | None = None
+) -> npt.NDArray[np.float32]:
+    """The numbers that are explained, `(B,)`: of None, each image's own class's logit. Arguments as of `plan`."""
+    batch = prepare(model, images)
+    wanted = plan(model, target, len(batch), class_names=class_names)
+    body = _Scores(batch.structure, len(batch.arrays), wanted.scorer())
+    parts = []
+    size = chunk_size(batch.arrays[0].shape[1:])
+    for start, arrays in batch.parts(size):
+        arguments = [*arrays, *wanted.rows(start, start + size)]
+        parts.append(execute(model, ("scores", wanted.key), body, arguments, function=wanted.function))
+    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+
+def predictions(model: Any, images: Any, *, output: str | int | None = None) -> npt.NDArray[np.int32]:
+    """Each image's own class, `(B,)`: what the target None stands for."""
+    batch = prepare(model, images)
+    return freeze(model, batch, plan(model, Target("logit", (None,), output), len(batch))).arrays[0]
+
+
+class _Scores:
+    def __init__(self, structure: Any, inputs: int, scorer: Scorer) -> None:
+        self._structure, self._inputs, self._scorer = structure, inputs, scorer
+
+    def __call__(self, model: Any, *tensors: Any) -> Any:
+        outcome = run(model, keras.tree.map_structure(lambda position: tensors[position], self._structure))
+        return self._scorer(outcome.outputs, tensors[self._inputs :])[0]

@@ -146,7 +146,9 @@ def train(
         test_images=len(judged),
         seconds=time.perf_counter() - started,
     )
-    _log.info("Trained on %d pictures in %.1f s: accuracy %.1f %%.", len(learned), result.seconds, 100 * result.accuracy)
+    _log.info(
+        "Trained on %d pictures in %.1f s: accuracy %.1f %%.", len(learned), result.seconds, 100 * result.accuracy
+    )
     return result
 
 

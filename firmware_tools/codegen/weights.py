@@ -15,7 +15,7 @@ def check(node: Node, weights: GraphTensor, channel_axis: int) -> None:
     """Refuse weights that are not int8 with one scale, or one for each of `channel_axis`, and zero points of 0."""
     node.require(
         weights.dtype == "int8" and weights.is_constant,
-        f"has weights '{weights.name}' that are not constant int8; convert with full integer quantisation (--mode int8)",
+        f"has weights '{weights.name}' that are not constant int8; convert with --mode int8",
     )
     per_channel = len(weights.scale) > 1
     node.require(

@@ -2,6 +2,12 @@
 
 from firmware_tools.codegen.registry import Node
 
+# As the kernels' shape structs have it.
+ORDER = (
+    *("filter_height", "filter_width", "stride_height", "stride_width"),
+    *("dilation_height", "dilation_width", "pad_top", "pad_left"),
+)
+
 
 def effective(filter_size: int, dilation: int) -> int:
     """Pixels from the first to the last tap of a dilated filter.
@@ -32,9 +38,11 @@ def fields(node: Node, height: int, width: int) -> dict[str, int]:
     Refuses what is not consistent with the tensors' shapes: the kernels trust them.
     """
     image, output = node.input(0), node.output
-    node.require(len(image.shape) == 4 and len(output.shape) == 4, "works on images of rank 4 (batch, height, width, depth)")
+    node.require(
+        len(image.shape) == 4 and len(output.shape) == 4, "works on images of rank 4 (batch, height, width, depth)"
+    )
     node.require(image.shape[0] == output.shape[0], "changes the batch size")
-    result: dict[str, int] = {}
+    found: dict[str, int] = {}
     padding = node.option("padding", "SAME")
     for axis, name, size in ((1, "height", height), (2, "width", width)):
         letter = name[0]
@@ -49,10 +57,10 @@ def fields(node: Node, height: int, width: int) -> dict[str, int]:
             positions == output.shape[axis],
             f"has an output {name} of {output.shape[axis]}, where its stride and padding give {positions}",
         )
-        result |= {
+        found |= {
             f"filter_{name}": size,
             f"stride_{name}": stride,
             f"dilation_{name}": dilation,
             f"pad_{'top' if name == 'height' else 'left'}": before,
         }
-    return result
+    return {name: found[name] for name in ORDER}

@@ -2,7 +2,8 @@
  * Counts the instructions of each op while Unicorn runs the firmware: called before every block that is executed.
  * Loaded into the emulator's process; a Python callback does the same at ten times the price (counting.py).
  *
- * A window opens at the function that calls an op, whose own block is not counted, and closes at its return address.
+ * A window opens at the op's first block, which is the one after the block of the function that calls it, and closes
+ * at its return address.
  */
 #include <stdint.h>
 #include <string.h>
@@ -28,6 +29,7 @@ typedef struct {
     int32_t is_riscv;
     /* Kept here. */
     uint64_t instructions; /* in windows, until the host takes them */
+    uint64_t armed;        /* the next block is an op's first */
     uint64_t closes_at;    /* 0 while no window is open */
     uint64_t exhausted;
 } counter;
@@ -71,12 +73,14 @@ EXPORT void count_block(void *emulator, uint64_t address, uint32_t size, void *u
     }
     c->budget--;
     if (c->closes_at == 0) {
-        if (address == c->opens_at) {
-            uint32_t back = 0;
-            c->read_register(emulator, c->return_register, &back);
-            c->closes_at = back & ~(uint64_t)1;
+        if (c->armed == 0) {
+            c->armed = address == c->opens_at;
+            return;
         }
-        return;
+        uint32_t back = 0;
+        c->armed = 0;
+        c->read_register(emulator, c->return_register, &back);
+        c->closes_at = back & ~(uint64_t)1;
     }
     if (address == c->closes_at) {
         c->closes_at = 0;

@@ -41,6 +41,7 @@ class _State(ctypes.Structure):
         ("return_register", ctypes.c_int32),
         ("is_riscv", ctypes.c_int32),
         ("instructions", ctypes.c_uint64),
+        ("armed", ctypes.c_uint64),
         ("closes_at", ctypes.c_uint64),
         ("exhausted", ctypes.c_uint64),
     )
@@ -91,7 +92,7 @@ class Counter:
 
     def forget(self) -> None:
         """Drop an open window: the core was reset."""
-        self._state.closes_at = 0
+        self._state.armed = self._state.closes_at = 0
         self._state.instructions = 0
 
     def _hook(self, emulator: Any, callback: Any) -> None:
@@ -116,9 +117,12 @@ class Counter:
             return
         state.budget -= 1
         if state.closes_at == 0:
-            if address == state.opens_at:
-                state.closes_at = emulator.reg_read(state.return_register) & ~1
-        elif address == state.closes_at:
+            if not state.armed:
+                state.armed = address == state.opens_at
+                return
+            state.armed = 0
+            state.closes_at = emulator.reg_read(state.return_register) & ~1
+        if address == state.closes_at:
             state.closes_at = 0
         else:
             state.instructions += self._block_instructions(address, size)

@@ -1,6 +1,5 @@
 """The `Device`: an engine at the other end of a link, run op by op and compared by digest first."""
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -263,7 +262,3 @@ def _checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[int, Tens
             )
         tensors[index] = _tensor(tensor, values)
     return tensors
-
-
-PathLike = str | os.PathLike[str]
-"""What a model may be given as."""

@@ -11,7 +11,7 @@ import unicorn
 from unicorn import arm_const, riscv_const
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
-from firmware_tools.boards import Board
+from firmware_tools.boards import Board, Region
 from firmware_tools.build.elf import Elf
 from firmware_tools.devices.counting import Counter
 from tfviz.errors import InputError, LinkError
@@ -53,7 +53,6 @@ class Machine:
         self._outbox = bytearray()
         self._registers = {_SEND_FROM: 0, _RECEIVE_TO: 0, _RECEIVE_COUNT: 0}
         self._access: tuple[str, int, int] | None = None
-        self._resting = False
         self._fault: FaultError | None = None
         self._emulator = _core(board)
         self._map()
@@ -95,15 +94,13 @@ class Machine:
         if self._fault is not None:
             raise self._fault  # a faulted core stays where it is until reset
         self._access = None
-        self._resting = False
         self._counter.allow(blocks)
         try:
             self._emulator.emu_start(self._pc, 0xFFFFFFFF)
         except UcError as error:
             self._fault = self._describe(error)
             raise self._fault from error
-        register = arm_const.UC_ARM_REG_PC if self._arm else riscv_const.UC_RISCV_REG_PC
-        pc = self._emulator.reg_read(register)
+        pc = self._register(arm_const.UC_ARM_REG_PC, riscv_const.UC_RISCV_REG_PC)
         self._pc = pc | 1 if self._arm else pc  # bit 0 keeps the core in Thumb state
         if self._counter.exhausted:
             raise LinkError(
@@ -145,7 +142,6 @@ class Machine:
     def _uart_read(self, emulator: Any, offset: int, _size: int, _user: object) -> int:
         if offset == _WAITING:
             if not self._inbox:
-                self._resting = True
                 emulator.emu_stop()  # only here: the load is executed again when there is something to say
             return len(self._inbox)
         if offset == _DATA and self._inbox:
@@ -169,30 +165,36 @@ class Machine:
         self._access = (_ACCESS.get(access, "touched"), address, size)
         return False
 
-    def _describe(self, error: Any) -> FaultError:
-        register = arm_const.UC_ARM_REG_PC if self._arm else riscv_const.UC_RISCV_REG_PC
-        pc = self._emulator.reg_read(register)
-        where = f"in {self._elf.nearest(pc)} (pc {pc:#010x})"
+    def _describe(self, error: Exception) -> FaultError:
+        name = f"emulator:{self.board.name}"
+        pc = self._register(arm_const.UC_ARM_REG_PC, riscv_const.UC_RISCV_REG_PC)
+        if self._access is None and self._region(pc) is None:
+            self._access = ("executed", pc, 2)  # some cores report a fetch from nowhere only as an exception
         if self._access is None:
-            return FaultError(f"emulator:{self.board.name}: the core faulted {where}: {error}.", pc, None)
-        verb, address, size = self._access
-        if verb == "executed":
-            where = (
-                f"called from {self._elf.nearest(self._emulator.reg_read(arm_const.UC_ARM_REG_LR) & ~1)}"
-                if self._arm
-                else where
+            return FaultError(
+                f"{name}: the core faulted in {self._elf.nearest(pc)} (pc {pc:#010x}): {error}.", pc, None
             )
-        sentence = (
-            f"emulator:{self.board.name}: the firmware {verb} {size} byte{'s' * (size != 1)} at {address:#010x} "
-            f"({self._place(address)}) {where}."
+        verb, address, size = self._access
+        where = f"in {self._elf.nearest(pc)} (pc {pc:#010x})"
+        if verb == "executed":
+            caller = self._register(arm_const.UC_ARM_REG_LR, riscv_const.UC_RISCV_REG_RA) & ~1
+            where = f"called from {self._elf.nearest(caller)} (pc {caller:#010x})"
+        count = f"{size} byte{'s' * (size != 1)}"
+        return FaultError(
+            f"{name}: the firmware {verb} {count} at {address:#010x} ({self._place(address)}) {where}.", pc, address
         )
-        return FaultError(sentence, pc, address)
+
+    def _register(self, arm: int, riscv: int) -> int:
+        return int(self._emulator.reg_read(arm if self._arm else riscv))
+
+    def _region(self, address: int) -> Region | None:
+        return next((region for region in self.board.regions if region.origin <= address < region.end), None)
 
     def _place(self, address: int) -> str:
-        for region in self.board.regions:
-            if region.origin <= address < region.end:
-                return f"{region.name}, {self._elf.nearest(address)}"
-        return f"outside all memory, nearest symbol {self._elf.nearest(address)}"
+        region = self._region(address)
+        place = "outside all memory" if region is None else region.name
+        nearest = self._elf.nearest(address)
+        return f"{place}, {nearest}" if self._elf.function(address) else f"{place}, nearest symbol {nearest}"
 
 
 def _core(board: Board) -> Any:

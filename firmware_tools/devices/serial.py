@@ -61,7 +61,10 @@ class SerialTransport:
 
     def close(self) -> None:
         """Close the port."""
+        own = getattr(self._port, "_socket", None)
         self._port.close()
+        if own is not None:
+            own.close()  # pyserial leaves a socket open whose other end has gone
 
 
 class SerialDevice(Device):

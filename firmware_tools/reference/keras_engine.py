@@ -73,15 +73,11 @@ class KerasEngine:
         """
         arrays = self._checked(inputs)
         given = list(arrays.values())
-        kept: dict[str, Array] = {}
         classes = dict(self.addresses())
         order = {address: position for position, address in enumerate(classes)}
         wanted = [address for address in classes if layers is None or address in layers] if read else []
-        if wanted:
-            from tfviz.maps import feature_maps
-
-            kept = feature_maps(self.model, given[0] if len(given) == 1 else given, layers=wanted)
-        outputs = self._outputs(given)
+        tapped, outputs = self._pass(given, wanted)
+        kept = dict(zip(wanted, tapped, strict=True))
         return [
             Trace(
                 engine=self.name,
@@ -97,11 +93,23 @@ class KerasEngine:
             for i in range(len(given[0]))
         ]
 
-    def _outputs(self, given: list[Array]) -> list[Array]:
+    def _pass(self, given: list[Array], addresses: list[str]) -> tuple[list[Array], list[Array]]:
+        """The layers' tensors and the outputs, in one compiled pass."""
         import keras
 
-        made = self.model(given[0] if len(given) == 1 else given, training=False)
-        return [np.asarray(output, np.float32) for output in keras.tree.flatten(made)]
+        from tfviz import tap
+
+        taps = tuple(tap.locate(self.model, address)[1] for address in addresses)
+        batch = tap.prepare(self.model, given[0] if len(given) == 1 else given)
+        structure = batch.structure
+
+        def body(model: Any, *tensors: Any) -> list[Any]:
+            ran = tap.run(model, keras.tree.map_structure(lambda position: tensors[position], structure), taps)
+            return [*ran.tapped, *keras.tree.flatten(ran.outputs)]
+
+        made = tap.execute(self.model, ("trace", taps), body, batch.part(0, len(batch)))
+        values = [np.asarray(value, np.float32) for value in made]
+        return values[: len(taps)], values[len(taps) :]
 
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         names = [spec.name for spec in self.inputs]

@@ -4,7 +4,18 @@ import dataclasses
 from collections.abc import Sequence
 
 from firmware_tools.report.layers import layers
-from firmware_tools.report.words import MEANING, TONES, count, decibel, headline, key_facts, kilobytes, op_name, percent
+from firmware_tools.report.words import (
+    MEANING,
+    TONES,
+    board_title,
+    count,
+    decibel,
+    headline,
+    key_facts,
+    kilobytes,
+    op_name,
+    percent,
+)
 from firmware_tools.results import Comparison, OpResult
 from tfviz.report.album import Album
 from tfviz.report.page import section
@@ -18,8 +29,7 @@ class Memory:
     """A kind of memory of the board and how much of it is taken."""
 
     label: str
-    used: str
-    left: str
+    words: str
     share: float
     note: str
 
@@ -109,7 +119,13 @@ def dataset_section(comparison: Comparison) -> Section | None:
             total = sum(counts) or 1
             shares = [(value, value / total, column == label) for column, value in enumerate(counts)]
             rows.append((_class(comparison, label), shares))
-        matrices.append((name, percent(accuracy) if accuracy is not None else "", rows))
+        matrices.append(
+            (
+                describe(name, comparison.board).removeprefix("the "),
+                percent(accuracy) if accuracy is not None else "",
+                rows,
+            )
+        )
     columns = [_class(comparison, index) for index in range(max((len(rows) for _, _, rows in matrices), default=0))]
     intro = f"{parts[0]} {' '.join(parts[1:])}.".replace("  ", " ")
     return section(
@@ -136,7 +152,7 @@ def board_section(comparison: Comparison, commands: Sequence[str]) -> Section:
         "board",
         "Board and evidence",
         packages=PACKAGES,
-        board=comparison.board or "Memory",
+        board=board_title(comparison.board) or "Memory",
         memories=_memories(comparison),
         engines=comparison.engines,
         real="the processor's instructions, the engine, the model and the memory map." if emulated else "",
@@ -144,6 +160,7 @@ def board_section(comparison: Comparison, commands: Sequence[str]) -> Section:
         data=comparison.data,
         notes=comparison.notes + tuple(f"without a partner: {name}" for name in comparison.unpaired),
         commands=commands,
+        instructions=comparison.instructions,
     )
 
 
@@ -156,9 +173,12 @@ def _memories(comparison: Comparison) -> list[Memory]:
     ):
         if used is not None and total:
             share = used / total
-            left = kilobytes(max(total - used, 0))
-            rest = f"{percent(share)} of {kilobytes(total)}" + (" RAM in use" if label == "Arena" else "")
-            made.append(Memory(label, kilobytes(used), left, min(share, 1.0), f"{rest}; {note}"))
+            inside = label == "Arena"
+            rest = (
+                f"{percent(share)} of {'the ' if inside else ''}{kilobytes(total)}{' of RAM in use' if inside else ''}"
+            )
+            words = kilobytes(used) if inside else f"{kilobytes(used)} used, {kilobytes(max(total - used, 0))} left"
+            made.append(Memory(label, words, min(share, 1.0), f"{rest}; {note}"))
     return made
 
 

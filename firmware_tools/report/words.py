@@ -31,9 +31,7 @@ def headline(comparison: Comparison) -> Headline:
     if comparison.verdict is RunVerdict.MEASURED:
         return Headline(
             f"{_capital(engine)} measured against {reference}.",
-            (
-                f"One of the two computes in float, so differences are measured over {images}, without a verdict in LSB.",
-            ),
+            (f"One of the two computes in float: differences are measured over {images}, without a verdict.",),
             "MEASURED",
         )
     if comparison.exact_ops == comparison.total_ops:
@@ -162,15 +160,28 @@ def describe(engine: str, board: str | None) -> str:
     if kind in named:
         return named[kind]
     if kind in ("emulator", "qemu"):
-        return f"the emulated {board or 'board'}"
+        return f"the emulated {board_title(board) or 'board'}"
     if kind == "serial":
-        return f"the {board}" if board else f"the board at {engine.partition(':')[2]}"
+        return f"the {board_title(board)}" if board else f"the board at {engine.partition(':')[2]}"
     return engine
 
 
 def op_name(op: OpResult) -> str:
     """The op as a reader knows it: its Keras layer where there is one."""
     return op.keras_layer or f"{op.op} (op {op.index})"
+
+
+def board_title(board: str | None) -> str:
+    """The board as people call it; its name where it is not one of ours.
+
+    >>> board_title("nano33ble"), board_title("my-board"), board_title(None)
+    ('Arduino Nano 33 BLE (Sense)', 'my-board', '')
+    """
+    from firmware_tools import boards
+
+    if not board:
+        return ""
+    return boards.load(board).title if board in boards.names() else board
 
 
 def short_name(engine: str) -> str:
@@ -215,18 +226,22 @@ def count(number: int, noun: str) -> str:
 def percent(share: float) -> str:
     """A share of 0..1 in per cent; never rounded up to 100 or down to 0.
 
-    >>> percent(1.0), percent(0.9999), percent(0.875), percent(0.00001)
-    ('100 %', '99.99 %', '87.5 %', '<0.01 %')
+    >>> [percent(share).replace("\N{NO-BREAK SPACE}", " ") for share in (1.0, 0.9999, 0.875, 0.00001)]
+    ['100 %', '99.99 %', '87.5 %', '<0.01 %']
     """
+    return f"{_per_cent(share)}\N{NO-BREAK SPACE}%"
+
+
+def _per_cent(share: float) -> str:
     if share in (0, 1):
-        return f"{share:.0%}".replace("%", " %")
+        return f"{100 * share:.0f}"
     if share < 0.0001:
-        return "<0.01 %"
+        return "<0.01"
     if share > 0.9999:
-        return ">99.99 %"
-    return (
-        f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %" if share > 0.999 or share < 0.01 else f"{100 * share:.1f} %"
-    )
+        return ">99.99"
+    if share > 0.999 or share < 0.01:
+        return f"{100 * share:.2f}".rstrip("0").rstrip(".")
+    return f"{100 * share:.1f}"
 
 
 def decibel(value: float) -> str:

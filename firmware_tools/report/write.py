@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmware_tools.report import sections
-from firmware_tools.report.words import engine_heads
+from firmware_tools.report.words import board_title, engine_heads
 from firmware_tools.results import Comparison, Sample
 from tfviz.report.page import write_page
-from tfviz.report.shots import Pixels, class_name, heat_overlay, picture_uri, probabilities, scores
+from tfviz.report.shots import (
+    Pixels,
+    looks_at,
+    picture_overlay,
+    picture_uri,
+    probabilities,
+    scores,
+    verdict_words,
+)
 from tfviz.report.views import Overlay, Scores, Shot
 from tfviz.trace import Trace
 
@@ -54,7 +62,7 @@ def write_report(
         parts.append(dataset)
     parts.append(sections.board_section(comparison, commands))
     engine = comparison.engine("engine")
-    name = title or comparison.board or (engine.name if engine else "report")
+    name = title or board_title(comparison.board) or (engine.name if engine else "report")
     write_page(out, name, parts, footer="Made by firmware-tools. Everything shown is in this file.")
 
 
@@ -64,31 +72,32 @@ def _shots(comparison: Comparison, model: "keras.Model | None", preprocess: "Pre
     pictures = [sample.image for sample in samples if sample.image is not None]
     if not samples or len(pictures) != len(samples):
         return []
-    looks = _looks(pictures, model, preprocess) if model is not None else [()] * len(samples)
+    looks = _looks(pictures, model, preprocess)
     return [
         _shot(comparison, sample, picture, look) for sample, picture, look in zip(samples, pictures, looks, strict=True)
     ]
 
 
-def _shot(comparison: Comparison, sample: Sample, picture: Pixels, looks: Sequence[Overlay]) -> Shot:
-    shown = _scores(comparison, sample)
-    uri = picture_uri(picture)
-    title, tone = _said(comparison, sample)
-    height, width = picture.shape[:2]
-    own = Overlay("The picture", f"{width} by {height} pixels, as the network gets it.", uri, None, width / height)
-    return Shot(sample.name, title, tone, uri, (own, *looks), shown)
+def _looks(
+    pictures: Sequence[Pixels], model: "keras.Model | None", preprocess: "Preprocess | None"
+) -> list[tuple[Overlay, ...]]:
+    """The pictures, with a model also where it looks for the class that it names."""
+    if model is None:
+        return [(picture_overlay(picture),) for picture in pictures]
+    from tfviz.preprocess import default_preprocess
+
+    images = np.stack(pictures)
+    return looks_at(model, images, (preprocess or default_preprocess(model.input_shape))(images))
 
 
-def _said(comparison: Comparison, sample: Sample) -> tuple[str, str]:
+def _shot(comparison: Comparison, sample: Sample, picture: Pixels, looks: tuple[Overlay, ...]) -> Shot:
     outputs = _outputs(sample.engine)
-    if outputs is None:
-        return sample.name, ""
-    said = class_name(comparison.class_names, int(np.argmax(outputs)))
-    if sample.label is None:
-        return f"Says {said}", ""
-    if sample.label == int(np.argmax(outputs)):
-        return f"Says {said}, and is right", "good"
-    return f"Says {said}, but it is {class_name(comparison.class_names, sample.label)}", "bad"
+    title, tone = (
+        (sample.name, "")
+        if outputs is None
+        else verdict_words(comparison.class_names, int(np.argmax(outputs)), sample.label)
+    )
+    return Shot(sample.name, title, tone, picture_uri(picture), looks, _scores(comparison, sample))
 
 
 def _scores(comparison: Comparison, sample: Sample) -> Scores | None:
@@ -111,24 +120,3 @@ def _outputs(trace: Trace) -> Any:
     if values.ndim != 2 or len(values) != 1 or values.shape[1] > MOST_CLASSES:
         return None
     return probabilities(values)[0]
-
-
-def _looks(
-    pictures: Sequence[Pixels], model: "keras.Model", preprocess: "Preprocess | None"
-) -> list[tuple[Overlay, ...]]:
-    """Grad-CAM and Simonyan's saliency of each picture, for the class that the float model names."""
-    from tfviz.cam import grad_cam
-    from tfviz.gradients import saliency
-
-    from tfviz.preprocess import default_preprocess
-
-    prepare = preprocess or default_preprocess(model.input_shape)
-    x = prepare(np.stack(pictures))
-    cams, pixels = grad_cam(model, x), saliency(model, x)
-    return [
-        (
-            heat_overlay("Grad-CAM", "Where the last feature maps speak for the class named.", picture, cam),
-            heat_overlay("Saliency", "Pixels whose change would change the score most.", picture, pixel, fine=True),
-        )
-        for picture, cam, pixel in zip(pictures, cams, pixels, strict=True)
-    ]

@@ -112,17 +112,20 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 def first_positions(count: int, limit: int | None, spec: str) -> Positions:
     """Positions of the first `limit` of `count` pictures."""
-    if limit is not None and limit < 1:
-        raise InputError(f"A limit of {limit} leaves nothing of {spec}; it is at least 1.")
     if limit is not None and limit > count:
         _log.info("%s holds %d pictures, fewer than the limit of %d.", spec, count, limit)
     return np.arange(count if limit is None else min(limit, count), dtype=np.int64)
 
 
-def spread_positions(count: int, limit: int | None, spec: str) -> Positions:
-    """`limit` positions spread evenly over `count`: calibration data that sees every part of a sorted set."""
+def drawn_positions(count: int, limit: int | None, spec: str) -> Positions:
+    """`limit` positions drawn at random from all `count`, ascending; the same ones every time.
+
+    Data may be sorted by class, or go through the classes in turn: neither its first pictures nor every n-th of them
+    would be like the whole.
+    """
     taken = len(first_positions(count, limit, spec))
-    return np.arange(taken, dtype=np.int64) * count // max(taken, 1)
+    order = np.argsort(np.random.Philox(key=0).random_raw(count), kind="stable")
+    return np.sort(order[:taken]).astype(np.int64)
 
 
 def split_positions(keys: Sequence[str], groups: Sequence[int], split: str) -> Positions:
@@ -149,14 +152,29 @@ def split_positions(keys: Sequence[str], groups: Sequence[int], split: str) -> P
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def to_channels(images: npt.NDArray[np.uint8], channels: int | None) -> npt.NDArray[np.uint8]:
-    """uint8 (B, H, W, C) as grey (1) or RGB (3); None leaves it."""
-    if channels is None or images.shape[3] == channels:
-        return images
-    return preprocess.grey(images) if channels == 1 else image.as_pictures(images)
+@dataclasses.dataclass(frozen=True)
+class Fitting:
+    """How pictures are brought to one shape: size (None: as they are), channels (None: as they are), resize rule."""
+
+    size: tuple[int, int] | None
+    channels: int | None
+    resize: image.Method
+    fit: preprocess.Fit
+
+    def __call__(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """uint8 (B, H, W, C) in the asked-for shape."""
+        if self.size is not None:
+            pictures = preprocess.fit_pixels(pictures, self.size, fit=self.fit, method=self.resize)
+        if self.channels is None or pictures.shape[3] == self.channels:
+            return pictures
+        return preprocess.grey(pictures) if self.channels == 1 else image.as_pictures(pictures)
 
 
-def check_channels(channels: int | None) -> None:
-    """Refuse anything but grey, RGB and None."""
+def fitting(
+    size: image.Size | None, channels: int | None, resize: image.Method = "area", fit: preprocess.Fit = "stretch"
+) -> Fitting:
+    """A checked `Fitting`; the rules are those of a `Preprocess`, which checks them."""
     if channels not in (None, 1, 3):
         raise InputError(f"Pictures have 1 channel (grey) or 3 (RGB), not {channels}.")
+    rules = preprocess.Preprocess(size=None if size is None else image.side_lengths(size), resize=resize, fit=fit)
+    return Fitting(rules.size, channels, rules.resize, rules.fit)

@@ -1,7 +1,7 @@
 """The shape of a rendered dog: a skeleton in a pose, dressed in circles. No pixels here.
 
-Units: the trunk's length is 1, the ground is y = 0, y points up, the dog looks to the right. A part is the convex hull of
-its circles, or a thick line through them; parts are listed from the far side to the near one.
+Units: the trunk's length is 1, the ground is y = 0, y points up, the dog looks to the right. A part is the convex hull
+of its circles, or a thick line through them; parts are listed from the far side to the near one.
 """
 
 import dataclasses
@@ -15,7 +15,22 @@ Circle = tuple[float, float, float]  # x, y, radius
 Point = tuple[float, float]
 
 # What a part is made of; the painter gives each material its colour. 0 is "no dog".
-MATERIALS = ("none", "far", "trunk", "belly", "near", "head", "muzzle", "ear", "dark", "patch", "crease", "paw", "tongue", "collar")
+MATERIALS = (
+    "none",
+    "far",
+    "trunk",
+    "belly",
+    "near",
+    "head",
+    "muzzle",
+    "ear",
+    "dark",
+    "patch",
+    "crease",
+    "paw",
+    "tongue",
+    "collar",
+)
 NONE, FAR, TRUNK, BELLY, NEAR, HEAD, MUZZLE, EAR, DARK, PATCH, CREASE, PAW, TONGUE, COLLAR = range(len(MATERIALS))
 
 
@@ -111,7 +126,14 @@ def _sit(b: Build, d: Draws) -> list[Part]:
     ]
     tail = _tail(b, (hip[0] - 0.85 * b.hip, 0.09), d.pick((-3, 4, 15, 55)), d, ground=True)
     near = _front_leg(b, shoulder, (foot, 0.0), NEAR)
-    return [*far, tail, *_trunk(b, shoulder, hip), *near, *_haunch(b, hip, d), *_head(b, shoulder, d.uniform(38, 80), d)]
+    return [
+        *far,
+        tail,
+        *_trunk(b, shoulder, hip),
+        *near,
+        *_haunch(b, hip, d),
+        *_head(b, shoulder, d.uniform(38, 80), d),
+    ]
 
 
 def _lie(b: Build, d: Draws) -> list[Part]:
@@ -259,7 +281,9 @@ def _profile(b: Build, x: float, y: float, pitch: float, *, open_mouth: bool) ->
     tip = at(r * 0.55 + b.muzzle_length, -r * 0.28)
     parts = [Part(HEAD, ((x, y, r), (*at(r * 0.3, -r * 0.1), r * 0.85)))]
     if open_mouth:
-        parts.append(Part(TONGUE, ((*at(r * 0.9, -r * 0.75), 0.03), (*at(r * 0.55 + b.muzzle_length * 0.7, -r * 0.85), 0.03))))
+        parts.append(
+            Part(TONGUE, ((*at(r * 0.9, -r * 0.75), 0.03), (*at(r * 0.55 + b.muzzle_length * 0.7, -r * 0.85), 0.03)))
+        )
     parts += [
         Part(MUZZLE, ((*at(r * 0.45, -r * 0.25), b.muzzle * 1.15), (*tip, b.muzzle * 0.8))),
         Part(DARK, ((*at(r * 0.55 + b.muzzle_length + b.muzzle * 0.55, -r * 0.1), b.muzzle * 0.42),)),
@@ -282,9 +306,15 @@ def _frontal_face(b: Build, x: float, y: float) -> list[Part]:
     ears = []
     for side in (-1, 1):
         if b.floppy:
-            circles = ((x + side * r * 0.75, y + r * 0.55, r * 0.22), (x + side * r * 1.0, y + r * 0.4 - b.ear, r * 0.28))
+            circles = (
+                (x + side * r * 0.75, y + r * 0.55, r * 0.22),
+                (x + side * r * 1.0, y + r * 0.4 - b.ear, r * 0.28),
+            )
         else:
-            circles = ((x + side * r * 0.6, y + r * 0.6, r * 0.34), (x + side * r * 0.85, y + r * 0.6 + b.ear, r * 0.05))
+            circles = (
+                (x + side * r * 0.6, y + r * 0.6, r * 0.34),
+                (x + side * r * 0.85, y + r * 0.6 + b.ear, r * 0.05),
+            )
         ears.append(Part(EAR, circles))
     eyes = [Part(DARK, ((x + side * r * 0.4, y + r * 0.18, r * 0.15),)) for side in (-1, 1)]
     return [

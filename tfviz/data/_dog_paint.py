@@ -3,10 +3,10 @@
 import dataclasses
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tfviz._opencv import cv2
 from tfviz.data import _dog_figure as figure
 from tfviz.data._draws import Draws
 from tfviz.data._textures import Textures
@@ -16,7 +16,8 @@ Colour = tuple[float, float, float]
 
 OVERSAMPLING = 2
 SHIFT = 3  # fractional bits of OpenCV's coordinates
-_UNIT = np.stack([np.cos(np.linspace(0, 2 * np.pi, 16, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 16, endpoint=False))], 1)
+_ANGLES = np.arange(16) * (np.pi / 8)
+_UNIT = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)  # a circle is drawn as a polygon of 16 corners
 
 # Coat colours, RGB; things in the scene take theirs from the same list.
 COATS: tuple[Colour, ...] = (
@@ -52,7 +53,7 @@ def coat_colour(draws: Draws) -> Colour:
 
 
 def paint(parts: list[figure.Part], height: int, width: int, coat: Colour, draws: Draws, textures: Textures) -> Dog:
-    """The dog somewhere in a frame: size and place do not depend on the pose, the box's sides and centre do not tell it.
+    """The dog somewhere in a frame, at a size and a place that do not depend on its pose.
 
     The geometric mean of the box's sides is drawn, and the box's place within the frame: both are independent of
     the pose, whose box alone is flatter or taller.
@@ -60,10 +61,7 @@ def paint(parts: list[figure.Part], height: int, width: int, coat: Colour, draws
     circles = np.array([circle for part in parts for circle in part.circles])
     circles = _placed(circles, height, width, draws)
     canvas = np.zeros((height * OVERSAMPLING, width * OVERSAMPLING), np.uint8)
-    first = 0
-    for part in parts:
-        _fill(canvas, part, circles[first : first + len(part.circles)] * OVERSAMPLING)
-        first += len(part.circles)
+    _fill(canvas, parts, circles * OVERSAMPLING)
     _patches(canvas, draws)
     cover = cv2.resize(cv2.min(canvas, 1) * 255, (width, height), interpolation=cv2.INTER_AREA)
     dressed = cv2.applyColorMap(canvas, _palette(coat, draws))
@@ -95,17 +93,21 @@ def _placed(circles: npt.NDArray[np.float64], height: int, width: int, draws: Dr
     return np.stack([(x - low_x) * scale + left, (y - low_y) * scale + top, r * scale], axis=1)
 
 
-def _fill(canvas: Pixels, part: figure.Part, circles: npt.NDArray[np.float64]) -> None:
+def _fill(canvas: Pixels, parts: list[figure.Part], circles: npt.NDArray[np.float64]) -> None:
+    """Draw the parts in order, each in the number of its material."""
     factor = 1 << SHIFT
-    if part.is_line:
-        points = np.rint(circles[:, :2] * factor).astype(np.int32)
-        thickness = max(1, round(2 * float(circles[0, 2])))
-        cv2.polylines(canvas, [points], False, part.material, thickness, cv2.LINE_8, SHIFT)
-        return
-    rim = circles[:, None, :2] + circles[:, None, 2:] * _UNIT
-    points = np.rint(rim.reshape(-1, 2) * factor).astype(np.int32)
-    hull = cv2.convexHull(points) if len(circles) > 1 else points
-    cv2.fillConvexPoly(canvas, hull, part.material, cv2.LINE_8, SHIFT)
+    centres = np.rint(circles[:, :2] * factor).astype(np.int32)
+    rims = np.rint((circles[:, None, :2] + circles[:, None, 2:] * _UNIT) * factor).astype(np.int32)
+    first = 0
+    for part in parts:
+        last = first + len(part.circles)
+        if part.is_line:
+            thickness = max(1, round(2 * float(circles[first, 2])))
+            cv2.polylines(canvas, [centres[first:last]], False, part.material, thickness, cv2.LINE_8, SHIFT)
+        else:
+            hull = cv2.convexHull(rims[first:last].reshape(-1, 2)) if last - first > 1 else rims[first]
+            cv2.fillConvexPoly(canvas, hull, part.material, cv2.LINE_8, SHIFT)
+        first = last
 
 
 def _patches(canvas: Pixels, draws: Draws) -> None:

@@ -1,11 +1,11 @@
-"""Everything of a rendered picture that is not the dog: ground, walls, clutter, shadow, what stands before it, camera."""
+"""Everything of a rendered picture that is not the dog: ground, wall, clutter, shadow, what hides it, light, camera."""
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tfviz._opencv import cv2
 from tfviz.data._dog_paint import Colour, Dog, coat_colour
 from tfviz.data._draws import Draws
 from tfviz.data._textures import Textures
@@ -22,10 +22,31 @@ _WALLS: tuple[Colour, ...] = (
     (120, 134, 152),
     (226, 222, 214),
 )
-_FLOORS: tuple[Colour, ...] = ((156, 116, 78), (120, 88, 62), (176, 170, 164), (118, 118, 124), (150, 88, 76), (94, 104, 124))
+_FLOORS: tuple[Colour, ...] = (
+    (156, 116, 78),
+    (120, 88, 62),
+    (176, 170, 164),
+    (118, 118, 124),
+    (150, 88, 76),
+    (94, 104, 124),
+)
 _SKIES: tuple[Colour, ...] = ((150, 188, 226), (188, 202, 214), (206, 210, 212), (128, 160, 204))
-_GROUNDS: tuple[Colour, ...] = ((96, 130, 62), (122, 146, 78), (150, 140, 92), (178, 162, 128), (140, 134, 126), (224, 224, 228))
-_THINGS: tuple[Colour, ...] = ((176, 62, 56), (62, 92, 150), (70, 120, 84), (206, 176, 84), (112, 80, 130), (90, 90, 94))
+_GROUNDS: tuple[Colour, ...] = (
+    (96, 130, 62),
+    (122, 146, 78),
+    (150, 140, 92),
+    (178, 162, 128),
+    (140, 134, 126),
+    (224, 224, 228),
+)
+_THINGS: tuple[Colour, ...] = (
+    (176, 62, 56),
+    (62, 92, 150),
+    (70, 120, 84),
+    (206, 176, 84),
+    (112, 80, 130),
+    (90, 90, 94),
+)
 
 
 def background(height: int, width: int, horizon: int, draws: Draws, textures: Textures) -> Pixels:
@@ -94,7 +115,13 @@ def _table(scene: Pixels, x: float, foot: float, unit: int, colour: Colour, draw
     """A top on four legs: as leggy as a standing dog."""
     w, h, thick = unit * draws.uniform(0.2, 0.4), unit * draws.uniform(0.12, 0.28), unit * draws.uniform(0.02, 0.05)
     for share, dark in ((0.2, 0.7), (0.8, 0.7), (0.03, 1.0), (0.97, 1.0)):
-        _line(scene, (x - w / 2 + share * w, foot - (0 if dark == 1 else 0.03 * unit)), (x - w / 2 + share * w, foot - h), thick, _dimmed(colour, dark))
+        _line(
+            scene,
+            (x - w / 2 + share * w, foot - (0 if dark == 1 else 0.03 * unit)),
+            (x - w / 2 + share * w, foot - h),
+            thick,
+            _dimmed(colour, dark),
+        )
     _rectangle(scene, x - w / 2, foot - h - 2 * thick, x + w / 2, foot - h, colour)
 
 
@@ -109,7 +136,14 @@ def _frame(scene: Pixels, x: float, foot: float, unit: int, colour: Colour, draw
     w, h = unit * draws.uniform(0.1, 0.3), unit * draws.uniform(0.1, 0.3)
     y = draws.uniform(-0.05, 0.3) * unit + 0 * foot
     _rectangle(scene, x - w / 2, y, x + w / 2, y + h, _dimmed(colour, 0.7))
-    _rectangle(scene, x - w / 2 + 0.02 * unit, y + 0.02 * unit, x + w / 2 - 0.02 * unit, y + h - 0.02 * unit, _dimmed(colour, 1.2))
+    _rectangle(
+        scene,
+        x - w / 2 + 0.02 * unit,
+        y + 0.02 * unit,
+        x + w / 2 - 0.02 * unit,
+        y + h - 0.02 * unit,
+        _dimmed(colour, 1.2),
+    )
 
 
 def _bush(scene: Pixels, x: float, foot: float, unit: int, colour: Colour, draws: Draws) -> None:
@@ -117,7 +151,15 @@ def _bush(scene: Pixels, x: float, foot: float, unit: int, colour: Colour, draws
     base: Colour = (70 + draws.uniform(-20, 30), 110 + draws.uniform(-25, 30), 56) if green else colour
     for _ in range(draws.integer(3, 7)):
         r = unit * draws.uniform(0.04, 0.1)
-        _ellipse(scene, x + draws.uniform(-0.1, 0.1) * unit, foot - draws.uniform(0.3, 2.2) * r, r, r * 0.8, 0, _dimmed(base, draws.uniform(0.75, 1.15)))
+        _ellipse(
+            scene,
+            x + draws.uniform(-0.1, 0.1) * unit,
+            foot - draws.uniform(0.3, 2.2) * r,
+            r,
+            r * 0.8,
+            0,
+            _dimmed(base, draws.uniform(0.75, 1.15)),
+        )
 
 
 _KINDS = (_box, _cushion, _log, _log, _pole, _table, _ball, _frame, _bush)
@@ -158,7 +200,9 @@ def occlude(scene: Pixels, mask: Pixels, dog: Dog, draws: Draws) -> None:
 
 def _grass(scene: Pixels, mask: Pixels, dog: Dog, unit: int, draws: Draws) -> None:
     count = draws.integer(8, 24)
-    roots = np.array([(draws.uniform(dog.left, dog.right), dog.feet + draws.uniform(0, 0.05) * unit) for _ in range(count)])
+    roots = np.array(
+        [(draws.uniform(dog.left, dog.right), dog.feet + draws.uniform(0, 0.05) * unit) for _ in range(count)]
+    )
     tips = roots + [(draws.uniform(-0.04, 0.04) * unit, -draws.uniform(0.05, 0.16) * unit) for _ in range(count)]
     blades = list(np.rint(np.stack([roots, tips], axis=1) * (1 << SHIFT)).astype(np.int32))
     colour = _jittered((92, 128, 58), draws)
@@ -167,13 +211,11 @@ def _grass(scene: Pixels, mask: Pixels, dog: Dog, unit: int, draws: Draws) -> No
     cv2.polylines(mask, blades, False, 0, thickness, cv2.LINE_8, SHIFT)
 
 
-def light(scene: Pixels, draws: Draws) -> Pixels:
+def light(scene: Pixels, draws: Draws, textures: Textures) -> Pixels:
     """A brighter and a darker side of the picture, in any direction."""
-    height, width = scene.shape[:2]
-    angle, strength = draws.uniform(0, 2 * math.pi), draws.uniform(0.0, 0.3)
-    across = np.linspace(-128 * strength * math.cos(angle), 128 * strength * math.cos(angle), width, dtype=np.float32)
-    down = np.linspace(-128 * strength * math.sin(angle), 128 * strength * math.sin(angle), height, dtype=np.float32)
-    field = (across + (down + np.float32(128.0))[:, None]).astype(np.uint8)
+    angle, strength = draws.uniform(0, 2 * math.pi), 128 * draws.uniform(0.0, 0.3)
+    across, down = textures.ramps
+    field = (across * (strength * math.cos(angle)) + (down * (strength * math.sin(angle)) + 128)).astype(np.uint8)
     return cv2.multiply(scene, cv2.merge([field] * 3), scale=1 / 128)
 
 
@@ -207,10 +249,14 @@ def _fixed(value: float) -> int:
 
 
 def _rectangle(canvas: Pixels, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-    cv2.rectangle(canvas, (_fixed(left), _fixed(top)), (_fixed(right), _fixed(bottom)), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    cv2.rectangle(
+        canvas, (_fixed(left), _fixed(top)), (_fixed(right), _fixed(bottom)), colour, cv2.FILLED, cv2.LINE_AA, SHIFT
+    )
 
 
-def _ellipse(canvas: Pixels, x: float, y: float, half_width: float, half_height: float, angle: float, colour: Colour) -> None:
+def _ellipse(
+    canvas: Pixels, x: float, y: float, half_width: float, half_height: float, angle: float, colour: Colour
+) -> None:
     axes = (_fixed(half_width), _fixed(half_height))
     cv2.ellipse(canvas, (_fixed(x), _fixed(y)), axes, angle, 0, 360, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
 

@@ -10,7 +10,7 @@ BLOCK = 256
 
 
 class Draws:
-    """A stream of numbers from Philox, a counter-based generator (Salmon et al. 2011), keyed by `(seed, stream, index)`.
+    """A stream of numbers from Philox (counter-based; Salmon et al. 2011), keyed by `(seed, stream, index)`.
 
     >>> Draws(0, 1, 5).uniform(0, 1) == Draws(0, 1, 5).uniform(0, 1) != Draws(0, 1, 6).uniform(0, 1)
     True

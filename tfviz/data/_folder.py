@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfviz import image, preprocess
-from tfviz.data._dataset import Batch, Positions, split_positions, to_channels
+from tfviz import image
+from tfviz.data._dataset import Batch, Fitting, Positions, split_positions
 from tfviz.errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2"})
@@ -27,39 +27,40 @@ class FolderSource:
     The order takes one picture of each class in turn (each class by name), so that a limit keeps the classes balanced.
     """
 
-    def __init__(
-        self, root: Path, *, split: str | None, size: image.Size | None, channels: int | None, method: image.Method, fit: str
-    ) -> None:
-        self._size = None if size is None else image.side_lengths(size)
-        self._channels, self._method, self._fit = channels, method, fit
+    def __init__(self, root: Path, *, split: str | None, fitting: Fitting) -> None:
+        self._fitting = fitting
         self._root = root if root.is_dir() else root.parent
         self._files, self.class_names = _list(root, split)
         if not self._files:
             part = f" in its {split} split" if split else ""
-            raise InputError(f"The folder {root} holds no pictures{part} ({', '.join(sorted(SUFFIXES))} are looked for).")
+            raise InputError(
+                f"The folder {root} holds no pictures{part} ({', '.join(sorted(SUFFIXES))} are looked for)."
+            )
 
     def __len__(self) -> int:
         return len(self._files)
 
     def stream(self, positions: Positions, batch_size: int) -> Iterator[Batch]:
         """Decode, fit and hand out; every broken picture is an InputError that names it."""
-        size = self._size
+        size = None
         for start in range(0, len(positions), batch_size):
             chosen = [self._files[position] for position in positions[start : start + batch_size]]
             pictures = []
             for path, _ in chosen:
-                pixels = image.read_image(path)
-                size = size or (pixels.shape[0], pixels.shape[1])
-                if self._size is None and pixels.shape[:2] != size:
-                    raise InputError(
-                        f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels and the pictures before it are "
-                        f"{size[1]} x {size[0]}; give the size that all are to have."
-                    )
-                pictures.append(preprocess.fit_pixels(pixels[None], size, fit=self._fit, method=self._method))
-            images = to_channels(np.concatenate(pictures), self._channels)
+                pictures.append(self._fitting(image.read_image(path)[None]))
+                size = size or pictures[0].shape[1:3]
+                _check_size(path, pictures[-1].shape[1:3], size)
             labels = np.array([label for _, label in chosen], np.int64) if self.class_names else None
             names = tuple(path.relative_to(self._root).as_posix() for path, _ in chosen)
-            yield Batch(images=images, labels=labels, masks=None, names=names)
+            yield Batch(images=np.concatenate(pictures), labels=labels, masks=None, names=names)
+
+
+def _check_size(path: Path, size: tuple[int, ...], first: tuple[int, ...]) -> None:
+    if size != first:
+        raise InputError(
+            f"{path} is {size[1]} x {size[0]} pixels and the pictures before it are {first[1]} x {first[0]}; "
+            "give the size that all are to have."
+        )
 
 
 def _list(root: Path, split: str | None) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfviz import image
-from tfviz.data._dataset import Batch, Positions, to_channels
+from tfviz.data._dataset import Batch, Fitting, Positions
 from tfviz.errors import InputError
 
 NAMES = ("cifar10", "cifar100", "fashion_mnist", "mnist")
@@ -28,15 +27,12 @@ CLASS_NAMES = {
 
 
 class KerasSource:
-    """One split of a data set of `keras.datasets`, which keeps it in memory; calibration is taken from its train part."""
+    """One split of a data set of `keras.datasets`, kept in memory; calibration is taken from its train part."""
 
-    def __init__(
-        self, name: str, *, split: str | None, size: image.Size | None, channels: int | None, method: image.Method
-    ) -> None:
+    def __init__(self, name: str, *, split: str | None, fitting: Fitting) -> None:
         if name not in NAMES:
             raise InputError(f"There is no data set keras:{name}; there are {', '.join('keras:' + n for n in NAMES)}.")
-        self._name, self._channels, self._method = name, channels, method
-        self._size = None if size is None else image.side_lengths(size)
+        self._name, self._fitting = name, fitting
         self.class_names = tuple(CLASS_NAMES[name].split())
         train, test = _fetch(name)
         self._part = "test" if split in (None, "test") else "train"
@@ -51,11 +47,8 @@ class KerasSource:
         """Slices of the arrays, resized and coloured as asked for."""
         for start in range(0, len(positions), batch_size):
             chosen = positions[start : start + batch_size]
-            pixels = self._images[chosen]
-            if self._size is not None:
-                pixels = image.resize_pixels(pixels, self._size, method=self._method)
             names = tuple(f"{self._name}-{self._part}-{position}" for position in chosen)
-            yield Batch(to_channels(pixels, self._channels), self._labels[chosen], None, names)
+            yield Batch(self._fitting(self._images[chosen]), self._labels[chosen], None, names)
 
 
 def _fetch(name: str) -> Any:
@@ -66,5 +59,5 @@ def _fetch(name: str) -> Any:
     except Exception as error:  # a network, a disk or an archive: Keras passes on whatever it met
         text = " ".join(str(error).split())
         raise InputError(
-            f"Keras could not fetch {name} ({text[:160]}); it needs the network once, then it is kept in ~/.keras/datasets."
+            f"Keras could not fetch {name} ({text[:160]}); it needs the network once and keeps it in ~/.keras/datasets."
         ) from error

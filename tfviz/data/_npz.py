@@ -12,8 +12,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tfviz import image
-from tfviz.data._dataset import Array, Batch, Positions, split_positions, to_channels
+from tfviz.data._dataset import Array, Batch, Fitting, Positions, split_positions
 from tfviz.errors import InputError
 
 READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -22,11 +21,8 @@ READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib
 class NpzSource:
     """One split of the pictures in an `.npz`; uint8 pixels, or int8 that is already quantised and is fed as it is."""
 
-    def __init__(
-        self, path: Path, *, split: str | None, size: image.Size | None, channels: int | None, method: image.Method
-    ) -> None:
-        self._path, self._channels, self._method = path, channels, method
-        self._size = None if size is None else image.side_lengths(size)
+    def __init__(self, path: Path, *, split: str | None, fitting: Fitting) -> None:
+        self._path, self._fitting = path, fitting
         try:
             with zipfile.ZipFile(path) as archive:
                 members = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -82,10 +78,7 @@ class NpzSource:
             if values.min() < 0 or values.max() > 255:
                 raise InputError(f"{self._x} of {self._path} holds {values.dtype} outside 0..255; pixels are uint8.")
             values = values.astype(np.uint8)
-        pixels = values[..., None] if values.ndim == 3 else values
-        if self._size is not None:
-            pixels = image.resize_pixels(pixels, self._size, method=self._method)
-        return to_channels(pixels, self._channels)
+        return self._fitting(values[..., None] if values.ndim == 3 else values)
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with zipfile.ZipFile(self._path) as archive, archive.open(f"{name}.npy") as file:
@@ -144,7 +137,9 @@ def _class_names(path: Path, names: Array | None, labels: npt.NDArray[np.int64] 
     if names is None:
         return tuple(str(label) for label in range(classes))
     if names.ndim != 1 or names.dtype.kind != "U" or len(names) < classes:
-        raise InputError(f"class_names of {path} is {names.dtype} {names.shape}; at least {classes} strings were expected.")
+        raise InputError(
+            f"class_names of {path} is {names.dtype} {names.shape}; at least {classes} strings were expected."
+        )
     return tuple(str(name) for name in names)
 
 

@@ -2,10 +2,10 @@
 
 import functools
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tfviz._opencv import cv2
 from tfviz.data._draws import Draws
 
 Pixels = npt.NDArray[np.uint8]
@@ -15,10 +15,15 @@ SURFACES = ("plain", "plaster", "carpet", "grass", "boards", "tiles", "leaves", 
 
 
 class Textures:
-    """Tiles of twice the frame's size; uint8 of three equal channels, factors around 128 = 1.0 (noise: unequal ones)."""
+    """Tiles of twice the frame's size, uint8, three equal channels (noise: unequal): factors around 128 = 1.0."""
 
     def __init__(self, height: int, width: int) -> None:
         self._height, self._width = 2 * height, 2 * width
+        # -1 to 1 from the left to the right edge, and from the upper to the lower one.
+        self.ramps = (
+            np.linspace(-1, 1, width, dtype=np.float32),
+            np.linspace(-1, 1, height, dtype=np.float32)[:, None],
+        )
         self._unit = min(height, width) / 64
         # Fixed: the tiles are the same everywhere, only the cut differs from picture to picture.
         self._bits = np.random.Generator(np.random.Philox(key=[20, 26]))

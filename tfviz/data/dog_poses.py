@@ -7,11 +7,11 @@ clutter in dogs' colours, occlusion, blur and noise vary; class, size and place 
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from tfviz import image, preprocess
+from tfviz._opencv import cv2
 from tfviz.data import _dog_figure, _dog_paint, _dog_scene
 from tfviz.data._dataset import SPLITS, Batch, Positions
 from tfviz.data._draws import Draws
@@ -20,7 +20,7 @@ from tfviz.errors import InputError
 
 CLASS_NAMES = _dog_figure.CLASS_NAMES
 # Pictures without a limit: as many as the defaults of `train` and of a comparison need. A limit may ask for any number.
-COUNTS = {"train": 16000, "test": 1000, "calibration": 200}
+COUNTS = {"train": 12000, "test": 1000, "calibration": 200}
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -29,7 +29,7 @@ Mask = npt.NDArray[np.bool_]
 class DogPoses:
     """An endless set of dogs, cut at `count`. Of every three pictures in a row each shows another pose."""
 
-    class_names = CLASS_NAMES
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     def __init__(self, *, split: str, count: int | None, size: image.Size, channels: int, seed: int) -> None:
         self._size = image.side_lengths(size)
@@ -90,5 +90,5 @@ def render(index: int, *, split: str = "test", seed: int = 0, size: image.Size =
     scene = cv2.blendLinear(dog.rgb, scene, weight, 1 - weight)
     mask = dog.cover.copy()
     _dog_scene.occlude(scene, mask, dog, draws)
-    scene = _dog_scene.camera(_dog_scene.light(scene, draws), draws, textures)
+    scene = _dog_scene.camera(_dog_scene.light(scene, draws, textures), draws, textures)
     return scene, mask >= 128

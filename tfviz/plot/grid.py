@@ -51,7 +51,7 @@ def feature_map_grid(
     aspect = values.shape[0] / values.shape[1]
     figure = new_figure(max(3.2, _CELL * across + 0.9), max(1.9, (_CELL * aspect + 0.22) * down + 0.5))
     scale = Scale.of(values[..., :shown], colour_map)
-    drawn = None
+    drawn: Any = None
     places = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
     for channel, axes in enumerate(places):
         if channel >= shown:
@@ -75,29 +75,30 @@ def _head(figure: "Figure", title: str, note: str) -> None:
 
 
 def kernel_grid(kernels: Array, *, title: str = "", limit: int = 16) -> "Figure":
-    """A convolution's kernels: a row for each output channel, a column for each input channel, one signed scale.
+    """A convolution's kernels: a column for each output channel, a row for each input channel, one signed scale.
 
     Args:
         kernels: `(kh, kw, cin, cout)`, as `tfviz.kernels` gives them.
+        title: above all, such as the layer's address.
         limit: how many rows and columns at most; the title says so where there are more.
+
+    Raises:
+        InputError: kernels of another shape.
     """
     values = np.asarray(kernels, np.float32)
-    if values.ndim != 4:
+    if values.ndim != 4 or not values.size:
         raise InputError(f"Kernels of shape {values.shape} were given; expected (kh, kw, cin, cout).")
     cin, cout = min(values.shape[2], limit), min(values.shape[3], limit)
     scale = Scale.of(np.concatenate([values.ravel(), -values.ravel()]), None)
-    # One input channel would be a tower of rows: lay such kernels out as a grid.
-    down, across = (-(-cout // columns_for(cout)), columns_for(cout)) if cin == 1 else (cout, cin)
-    figure = new_figure(max(3.2, 0.75 * across + 1.2), max(1.9, 0.85 * down + 0.6))
-    places = figure.subplots(down, across, squeeze=False)
-    drawn = None
-    for position, axes in enumerate(places.ravel()):
-        out, into = (position, 0) if cin == 1 else divmod(position, cin)
-        if out >= cout:
-            axes.axis("off")
-            continue
-        drawn = scale.draw(axes, values[:, :, into, out])
-        axes.set_title(str(out) if cin == 1 else f"{into} to {out}", fontsize=6, pad=2)
+    figure = new_figure(max(3.2, 0.72 * cout + 1.4), max(1.7, 0.76 * cin + 0.6))
+    places = figure.subplots(cin, cout, squeeze=False)
+    drawn: Any = None
+    for into in range(cin):
+        for out in range(cout):
+            drawn = scale.draw(places[into, out], values[:, :, into, out])
+        places[into, 0].set_ylabel(f"in {into}", fontsize=8)
+    for out in range(cout):
+        places[0, out].set_title(f"out {out}", fontsize=8, pad=2)
     bar = figure.colorbar(drawn, ax=list(places.ravel()), fraction=0.05, pad=0.02)
     bar.set_label("weight", fontsize=8)
     bar.ax.tick_params(labelsize=7)
@@ -136,7 +137,7 @@ def side_by_side(
     scale = Scale.of(np.concatenate([maps[..., shown].ravel() for maps in values.values()]), colour_map)
     figure = new_figure(_CELL * len(shown) + 1.6, (_CELL + 0.12) * len(values) + 0.6)
     places = figure.subplots(len(values), len(shown), squeeze=False)
-    drawn = None
+    drawn: Any = None
     for row, (name, maps) in enumerate(values.items()):
         for column, channel in enumerate(shown):
             axes = places[row, column]

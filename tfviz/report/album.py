@@ -22,8 +22,8 @@ LEVELS = 64  # steps of a palette: finer than the eye sees in a map, and a quart
 _SEQUENTIAL = ("#10132e", "#2a2f73", "#1f6390", "#2c9a86", "#86c35a", "#f7e35a")
 # Diverging: blue below zero, red above, zero in the middle a light grey that stands on a white and on a black page.
 _DIVERGING = ("#123f7a", "#3c86c6", "#a9cbe6", "#efeeec", "#f2b79c", "#d65a43", "#85162b")
-_HEAT = ("#3b0f70", "#8c2981", "#de4968", "#fe9f6d", "#fcfdbf")
-_GLOW = ("#0b3d2e", "#11745a", "#2fb47c", "#a5e88f", "#fbffd6")
+_HEAT = ("#ffd166", "#ffb000", "#ff7a00", "#e8240c", "#a3001f")
+_GLOW = ("#008f7a", "#00c2a0", "#3dffc5", "#b8ffe4", "#ffffff")
 
 
 def palette(anchors: Sequence[str]) -> Palette:

@@ -12,8 +12,8 @@ from tfviz.errors import InputError
 from tfviz.report.album import Album
 from tfviz.report.page import section, write_page
 from tfviz.report.panels import layer_panels, limits, pixel_budget, without_batch
-from tfviz.report.shots import Pixels, class_name, heat_overlay, picture_uri, probabilities, scores
-from tfviz.report.views import Fact, Headline, Layer, Overlay, Section, Shot
+from tfviz.report.shots import Pixels, looks_at, picture_uri, probabilities, scores, verdict_words
+from tfviz.report.views import Fact, Headline, Layer, Section, Shot
 
 if TYPE_CHECKING:
     import keras
@@ -187,7 +187,7 @@ def model_sections(
 
 def _headline(name: str, model: "keras.Model", shown: Judged, right: int, total: int) -> Section:
     known = shown.labels is not None
-    sentence = f"{name} names {right:,} of {total:,} pictures rightly." if known else f"What {name} sees."
+    sentence = f"{name} names {right:,} of {total:,} pictures right." if known else f"What {name} sees."
     shape = " \N{MULTIPLICATION SIGN} ".join("?" if side is None else str(side) for side in model.input_shape[1:])
     facts = [
         Fact("Accuracy", f"{100 * right / total:.1f} %", f"of {total:,} pictures") if known else None,
@@ -214,51 +214,6 @@ def _shots(
         table = scores({"share": shares[index]}, class_names, label)
         made.append(Shot(judged.names[index], title, tone, picture_uri(picture), overlays, table))
     return made
-
-
-def verdict_words(class_names: Sequence[str], said: int, label: int | None) -> tuple[str, str]:
-    """What was said of a picture, and its tone.
-
-    >>> verdict_words(("cat", "dog"), 1, 0)
-    ('Says dog, but it is cat', 'bad')
-    """
-    name = class_name(class_names, said)
-    if label is None:
-        return f"Says {name}", ""
-    if said == label:
-        return f"Says {name}, and is right", "good"
-    return f"Says {name}, but it is {class_name(class_names, label)}", "bad"
-
-
-def looks_at(
-    model: "keras.Model", images: Pixels, x: npt.NDArray[np.float32], target: Any = None
-) -> list[tuple[Overlay, ...]]:
-    """For each picture: itself, Grad-CAM and Simonyan's saliency over it.
-
-    A model without maps of more than one pixel has no Grad-CAM; its pictures come without.
-    """
-    from tfviz.cam import grad_cam
-    from tfviz.gradients import saliency
-
-    pixels = saliency(model, x, target)
-    cams = list(grad_cam(model, x, target)) if _has_maps(model) else [None] * len(images)
-    made = []
-    for picture, cam, pixel in zip(images, cams, pixels, strict=True):
-        height, width = picture.shape[:2]
-        own = Overlay("The picture", f"{width} by {height} pixels, as the network gets it.", picture_uri(picture))
-        heats = [dataclasses.replace(own, aspect=width / height)]
-        if cam is not None:
-            caption = f"The {cam.shape[0]} by {cam.shape[1]} places of the last maps that speak for the class."
-            heats.append(heat_overlay("Grad-CAM", caption, picture, cam))
-        heats.append(heat_overlay("Saliency", "Pixels whose change moves the score most.", picture, pixel, fine=True))
-        made.append(tuple(heats))
-    return made
-
-
-def _has_maps(model: "keras.Model") -> bool:
-    from tfviz import tap
-
-    return any(tap.spatial(call) for call in tap.survey(model).calls)
 
 
 def _layers(model: "keras.Model", x: npt.NDArray[np.float32], album: Album) -> list[Layer]:

@@ -33,7 +33,11 @@ def layer_panels(
         unit: written behind the ends of the scale.
     """
     scale = Scale.of([tensor for _, _, tensors in engines for tensor in tensors])
-    return tuple(_panel(album, head, subtitle, tensors, scale, pixels, unit) for head, subtitle, tensors in engines)
+    aspect = {1: 4.0, 2: 2.0}.get(len(engines), 4 / 3)  # few panels have a wide place each
+    return tuple(
+        _panel(album, head, subtitle, tensors, scale, pixels, unit, aspect=aspect)
+        for head, subtitle, tensors in engines
+    )
 
 
 def difference_panel(
@@ -71,9 +75,10 @@ def _panel(
     unit: str,
     captions: tuple[str, ...] = (),
     tone: str = "",
+    aspect: float = 4 / 3,
 ) -> Panel:
     shape = tensors[0].shape
-    grid = Grid.of(shape, pixels) if _is_map(shape) else None
+    grid = Grid.of(shape, pixels, aspect) if _is_map(shape) else None
     return Panel(
         title=title,
         subtitle=subtitle,

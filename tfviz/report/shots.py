@@ -1,6 +1,7 @@
 """An image with what was said of it and where the network looks, as a record for the page."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,9 @@ import numpy.typing as npt
 from tfviz.report.album import GLOW, HEAT, LEVELS, Palette, data_uri, indexed_png
 from tfviz.report.tiles import Real
 from tfviz.report.views import Overlay, Scores
+
+if TYPE_CHECKING:
+    import keras
 
 Pixels = npt.NDArray[np.uint8]
 MOST_CLASSES = 5
@@ -19,6 +23,13 @@ def picture_uri(image: Pixels) -> str:
     from tfviz.image import png_bytes
 
     return data_uri(png_bytes(image))
+
+
+def picture_overlay(image: Pixels) -> Overlay:
+    """The bare picture."""
+    height, width = image.shape[:2]
+    caption = f"{width} by {height} pixels, as the network gets it."
+    return Overlay("The picture", caption, picture_uri(image), None, width / height)
 
 
 def heat_overlay(title: str, caption: str, image: Pixels, heat: Real, *, fine: bool = False) -> Overlay:
@@ -47,7 +58,7 @@ def heat_overlay(title: str, caption: str, image: Pixels, heat: Real, *, fine: b
 
 def _heat_png(share: Real, colours: Palette) -> bytes:
     """Shares of 0..1 as colours whose opacity grows with the share: what is not looked at stays as it is."""
-    opacity = np.linspace(0, 1, LEVELS) ** 0.6 * 0.8
+    opacity = np.linspace(0, 1, LEVELS) ** 0.8 * 0.75
     alpha = np.rint(255 * opacity).astype(np.uint8)
     return indexed_png(np.rint(share * (LEVELS - 1)).astype(np.uint8), colours, alpha)
 
@@ -105,3 +116,46 @@ def class_name(class_names: Sequence[str], index: int) -> str:
     ('dog', 'class 7')
     """
     return class_names[index] if index < len(class_names) else f"class {index}"
+
+
+def verdict_words(class_names: Sequence[str], said: int, label: int | None) -> tuple[str, str]:
+    """What was said of a picture, and its tone.
+
+    >>> verdict_words(("cat", "dog"), 1, 0)
+    ('Says dog, but it is cat', 'bad')
+    """
+    name = class_name(class_names, said)
+    if label is None:
+        return f"Says {name}", ""
+    if said == label:
+        return f"Says {name}, and is right", "good"
+    return f"Says {name}, but it is {class_name(class_names, label)}", "bad"
+
+
+def looks_at(
+    model: "keras.Model", images: Pixels, x: npt.NDArray[np.float32], target: Any = None
+) -> list[tuple[Overlay, ...]]:
+    """For each picture: itself, Grad-CAM and Simonyan's saliency over it.
+
+    A model without maps of more than one pixel has no Grad-CAM; its pictures come without.
+    """
+    from tfviz.cam import grad_cam
+    from tfviz.gradients import saliency
+
+    pixels = saliency(model, x, target)
+    cams = list(grad_cam(model, x, target)) if _has_maps(model) else [None] * len(images)
+    made = []
+    for picture, cam, pixel in zip(images, cams, pixels, strict=True):
+        heats = [picture_overlay(picture)]
+        if cam is not None:
+            caption = f"The {cam.shape[0]} by {cam.shape[1]} places of the last maps that speak for the class."
+            heats.append(heat_overlay("Grad-CAM", caption, picture, cam))
+        heats.append(heat_overlay("Saliency", "Pixels whose change moves the score most.", picture, pixel, fine=True))
+        made.append(tuple(heats))
+    return made
+
+
+def _has_maps(model: "keras.Model") -> bool:
+    from tfviz import tap
+
+    return any(tap.spatial(call) for call in tap.survey(model).calls)

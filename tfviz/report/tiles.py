@@ -77,8 +77,8 @@ class Grid:
         return math.ceil(self.shown / self.columns)
 
     @classmethod
-    def of(cls, shape: Sequence[int], pixels: int = 65536) -> "Grid":
-        """A grid for maps of shape (h, w, channels) whose picture has about as many pixels as allowed.
+    def of(cls, shape: Sequence[int], pixels: int = 65536, aspect: float = 4 / 3) -> "Grid":
+        """A grid for maps (h, w, channels): a picture of about that aspect with about as many pixels as allowed.
 
         >>> Grid.of((32, 32, 8))
         Grid(channels=8, shown=8, columns=4, width=32, height=32, reduced=1)
@@ -89,13 +89,13 @@ class Grid:
         reduced = max(1, math.ceil(max(height, width) / LARGEST_SIDE))
         high, wide = -(-height // reduced), -(-width // reduced)
         shown = min(channels, max(8, pixels // (high * wide)))
-        columns = max(1, min(shown, _columns(shown, wide / high)))
+        columns = _columns(shown, aspect * high / wide)
         return cls(channels, shown, columns, wide, high, reduced)
 
 
 def _columns(shown: int, aspect: float) -> int:
-    """As many columns as make the picture about 4 : 3, preferring full rows."""
-    ideal = max(1.0, math.sqrt(shown * 4 / 3 / aspect))
+    """As many columns as make `aspect` times as many of them as rows, preferring full rows."""
+    ideal = min(max(1.0, math.sqrt(shown * aspect)), shown)
     candidates = range(1, shown + 1)
     return min(candidates, key=lambda count: (abs(math.log(count / ideal)) + (0.35 if shown % count else 0.0), count))
 

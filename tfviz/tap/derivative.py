@@ -79,13 +79,8 @@ _RECTIFIERS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _register(kind: str, own: Callable[[Any, Any], Any]) -> None:
-    @tf.RegisterGradient(f"TfvizGuided{kind}")
-    def _guided(op: Any, gradient: Any) -> Any:
-        return own(op, tf.nn.relu(gradient))
-
-    @tf.RegisterGradient(f"TfvizDeconvnet{kind}")
-    def _deconvnet(_: Any, gradient: Any) -> Any:
-        return tf.nn.relu(gradient)
+    tf.RegisterGradient(f"TfvizGuided{kind}")(lambda op, gradient: own(op, tf.nn.relu(gradient)))
+    tf.RegisterGradient(f"TfvizDeconvnet{kind}")(lambda _, gradient: tf.nn.relu(gradient))
 
 
 for _kind, _own in _RECTIFIERS.items():

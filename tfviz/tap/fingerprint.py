@@ -18,6 +18,10 @@ _PLAIN = frozenset({int, float, str, bool, type(None), complex, bytes})
 _IGNORED = frozenset(vars(keras.Model())) - {"name", "_name", "dtype_policy", "_dtype_policy", "_remat_mode"} | {
     "stop_training",
     "history",
+    "optimizer",
+    "_compile_config",
+    "_compiled_trainable_state",
+    "_eval_epoch_iterator",
     "_called",
     "built",
 }
@@ -34,7 +38,7 @@ class Fingerprint:
         for layer in model._flatten_layers():
             things.append(weakref.ref(layer))
             for name, value in vars(layer).items():
-                if name in _IGNORED:
+                if name in _IGNORED or name.startswith("_self_"):  # TensorFlow's own bookkeeping of checkpoints
                     continue
                 kind = type(value)
                 if kind in _PLAIN:

@@ -1,6 +1,7 @@
 """Make what the user gives into what the model takes: a flat list of arrays with a batch axis, checked."""
 
 import dataclasses
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from tfviz.errors import InputError
 
 Array = npt.NDArray[Any]
+
+# What the images given so far say of models that do not know their inputs themselves.
+_learned: weakref.WeakKeyDictionary[Any, tuple[Any, tuple["InputSpec", ...]]] = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +85,12 @@ def input_specs(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
 
 
 def _specs_of_last_build(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
-    """A subclassed model knows its inputs only by the shapes that it was first called with."""
+    """A subclassed model knows its inputs by the shapes that it was built for, or we know them by its first images."""
     shapes = model._build_shapes_dict
     if not shapes:
-        raise InputError(f"The model {model.name!r} does not know its input shape: call it once on an image.")
+        if model in _learned:
+            return _learned[model]
+        raise InputError(f"The model {model.name!r} does not know its input shape; give tfviz an image of it first.")
     if len(shapes) > 1:
         names = ", ".join(shapes)
         raise InputError(
@@ -116,6 +122,8 @@ def prepare(model: Any, images: Any) -> Batch:
         InputError: a wrong number of inputs, an unknown input name, a wrong rank, shape, dtype or batch size.
     """
     check_model(model)
+    if not _knows_inputs(model):
+        _learned[model] = _specs_of(images)
     structure, specs = input_specs(model)
     flat, like = _flatten(images, structure, specs)
     arrays = tuple(_with_batch_axis(value, spec) for value, spec in zip(flat, specs, strict=True))
@@ -125,6 +133,23 @@ def prepare(model: Any, images: Any) -> Batch:
     if sizes[0] == 0:
         raise InputError("There is no image: the batch is empty.")
     return Batch(arrays, tuple(spec.dtype for spec in specs), like, structure)
+
+
+def _knows_inputs(model: Any) -> bool:
+    functional = getattr(model, "_functional", None) or model
+    return bool(model in _learned or hasattr(functional, "_inputs_struct") or model._build_shapes_dict)
+
+
+def _specs_of(images: Any) -> tuple[Any, tuple[InputSpec, ...]]:
+    """What the first images of a model say about its inputs; one array of rank 3 is taken for one image."""
+    several = isinstance(images, Mapping) or (isinstance(images, (list, tuple)) and all(np.ndim(i) > 2 for i in images))
+    flat = keras.tree.flatten(images) if several else [images]
+    structure = keras.tree.pack_sequence_as(images, list(range(len(flat)))) if several else 0
+    shapes = [np.shape(image)[-3:] if np.ndim(image) == 3 and not several else np.shape(image)[1:] for image in flat]
+    names = sorted(images) if isinstance(images, Mapping) else [f"input_{i}" for i in range(len(flat))]
+    return structure, tuple(
+        InputSpec(name, tuple(shape), keras.config.floatx()) for name, shape in zip(names, shapes, strict=True)
+    )
 
 
 def _flatten(images: Any, structure: Any, specs: Sequence[InputSpec]) -> tuple[list[Any], Any]:

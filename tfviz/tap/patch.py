@@ -7,7 +7,7 @@ put back, also when the run raised. One lock for all models: layers may be share
 import dataclasses
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -78,9 +78,9 @@ def run(
         return value
 
     outputs = None
-    with _patched(model, _Taps(keep, frozenset(tap for tap in taps if tap.pre))):
-        with suppress(_EnoughError):
-            outputs = model(inputs, training=False)
+    watched = _Taps(keep, frozenset(tap for tap in taps if tap.pre))
+    with _patched(model, watched), suppress(_EnoughError):
+        outputs = model(inputs, training=False)
     for tap, position in wanted.items():
         if position not in kept:
             raise InputError(_silent(tap))
@@ -131,7 +131,7 @@ def _patched(model: Any, taps: _Taps) -> Iterator[None]:
     """Shadow the `call` of every layer below `model` for this thread; put everything back at the end."""
     layers = model._flatten_layers(include_self=True)
     with _LOCK:
-        before = [(layer, dict(vars(layer))) for layer in layers]
+        before = [(layer, _Memory(layer)) for layer in layers]
         watcher = _Watcher(taps)
         try:
             for layer in layers[1:]:
@@ -139,18 +139,45 @@ def _patched(model: Any, taps: _Taps) -> Iterator[None]:
             with keras.StatelessScope(collect_losses=False):
                 yield
         finally:
-            for layer, attributes in before:
-                _restore(layer, attributes)
+            for layer, memory in before:
+                memory.restore(layer)
 
 
-def _restore(layer: Any, attributes: Mapping[str, Any]) -> None:
-    """Put back what `vars(layer)` held, past Keras's attribute tracking."""
-    now = vars(layer)
-    for name in now.keys() - attributes.keys():
-        del now[name]
-    for name, value in attributes.items():
-        if name not in now or now[name] is not value:
-            now[name] = value
+class _Memory:
+    """What a layer's `__dict__` held, and what its lists, dicts and sets held."""
+
+    def __init__(self, layer: Any) -> None:
+        self._attributes = dict(vars(layer))
+        self._contents = [(value, value.copy()) for value in self._attributes.values() if type(value) in _FILLED]
+        self._contents += [(v, list(v)) for v in self._attributes.values() if _is_tracked_list(v)]
+
+    def restore(self, layer: Any) -> None:
+        """Put everything back, past Keras's attribute tracking."""
+        now = vars(layer)
+        for name in now.keys() - self._attributes.keys():
+            del now[name]
+        for name, value in self._attributes.items():
+            if name not in now or now[name] is not value:
+                now[name] = value
+        for container, content in self._contents:
+            if isinstance(container, list):
+                list.__setitem__(container, slice(None), content)
+            elif _changed(container, content):
+                container.clear()
+                container.update(content)
+
+
+_FILLED = (list, dict, set)
+
+
+def _changed(container: Any, content: Any) -> bool:
+    if isinstance(container, set):
+        return container != content
+    return container.keys() != content.keys() or any(container[key] is not content[key] for key in content)
+
+
+def _is_tracked_list(value: Any) -> bool:
+    return isinstance(value, list) and type(value) is not list
 
 
 class _Watcher:

@@ -29,7 +29,9 @@ def submodel(model: Any, layers: Any) -> Any:
     located = [locate(model, layer) for layer in (layers if isinstance(layers, (list, tuple)) else [layers])]
     functional = getattr(model, "_functional", None) or model
     tensors = [_tensor_of(functional, tap, call) for _, tap, call in located]
-    if all(tensor is not None for tensor in tensors):
+    # Keras would leave each call's activity loss on the user's layers.
+    adds_losses = any(layer.activity_regularizer is not None for layer in model._flatten_layers())
+    if not adds_losses and all(tensor is not None for tensor in tensors):
         return keras.Model(functional._inputs_struct, tensors if several else tensors[0])
     return TappingModel(model, [tap for _, tap, _ in located], several)
 

@@ -86,7 +86,7 @@ def layers(model: Any) -> list[LayerInfo]:
     """
     infos = []
     for call in survey(model).calls:
-        layer = call.layer()
+        layer: Any = call.layer()
         shape = call.shapes[0] if len(call.shapes) == 1 else call.shapes
         infos.append(
             LayerInfo(call.address, type(layer).__name__, shape, call.dtype, layer.count_params(), _activation(layer))
@@ -289,6 +289,11 @@ def _unknown(model: Any, given: str, path: str, calls: Sequence[Call]) -> str:
             return f"{given!r} is an input layer, which computes nothing that could be tapped; name a layer after it."
         if _quantised(layer):
             return f"{given!r} is quantised by Keras, and what it computes cannot be tapped; use the float model."
+        if all(call.layer() is not layer for call in calls):
+            return (
+                f"{given!r} does not run as a plain Keras call here (it is inside a tf.function or a loop of the "
+                "model's own, or unused), so it cannot be tapped; name a layer beside it."
+            )
     names = [call.address for call in calls]
     near = [name for name in names if name.rsplit("/", 1)[-1] == path]
     near += [name for name in difflib.get_close_matches(path, names, n=5, cutoff=0.5) if name not in near]

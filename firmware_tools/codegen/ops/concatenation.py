@@ -19,8 +19,7 @@ def concatenation(node: Node) -> Lowered:
     node.int8(output, *sources)
     for source in sources:
         node.require(
-            len(source.shape) == rank
-            and all(source.shape[i] == output.shape[i] for i in range(rank) if i != axis),
+            len(source.shape) == rank and all(source.shape[i] == output.shape[i] for i in range(rank) if i != axis),
             f"joins {list(source.shape)} into {list(output.shape)} along axis {axis}",
         )
     node.require(sum(source.shape[axis] for source in sources) == output.shape[axis], "joins pieces that do not add up")

@@ -26,9 +26,7 @@ def fully_connected(node: Node) -> Lowered:
     node.int8(inputs, output)
     node.activation_inputs(0)
     weights.check(node, kernel, channel_axis=0)
-    node.require(
-        node.option("weights_format", 0) == 0, "has shuffled weights; convert again without that optimisation"
-    )
+    node.require(node.option("weights_format", 0) == 0, "has shuffled weights; convert again without that optimisation")
     node.require(len(kernel.shape) == 2, f"has weights of shape {list(kernel.shape)}, expected (units, inputs)")
     units, depth = kernel.shape
     batches = inputs.elements // depth

@@ -141,9 +141,7 @@ def quantize(node: Node) -> Lowered:
         f"turns {source.dtype} into {output.dtype}; the engine takes float32 to int8 and 8 bits to 8 bits",
     )
     factor = _ratio(node, scale_of(source) / scale_of(output))
-    return _tabulate(
-        node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor)
-    )
+    return _tabulate(node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor))
 
 
 def _quantize_float(node: Node) -> Lowered:
@@ -158,7 +156,7 @@ def _quantize_float(node: Node) -> Lowered:
         "nn_quantize_shape",
         {"elements": source.elements, "zero_point": zero_point_of(output)},
         arguments=(0, "scale"),
-        constants={"scale": np.float32(output.scale)},
+        constants={"scale": output.scale.astype(np.float32)},
     )
     return Lowered((call,))
 
@@ -178,6 +176,6 @@ def dequantize(node: Node) -> Lowered:
         "nn_quantize_shape",
         {"elements": source.elements, "zero_point": zero_point_of(source)},
         arguments=(0, "scale"),
-        constants={"scale": np.float32(source.scale)},
+        constants={"scale": source.scale.astype(np.float32)},
     )
     return Lowered((call,))

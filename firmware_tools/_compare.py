@@ -1,0 +1,193 @@
+"""Two engines over a set of images, op by op, in one pass with bounded memory: errors, verdicts, agreement.
+
+What happens with each image is in `_run`; here is the door, and the `Comparison` made of what was added up.
+"""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_tools._run import Crew, Run
+from firmware_tools.engines import input_tensors
+from firmware_tools.pictures import Expectation, expectation
+from firmware_tools.reference.keras_engine import KerasEngine
+from firmware_tools.results import Comparison, DataInfo, EngineInfo, OpResult, RunVerdict, Verdict
+from tfviz.errors import InputError
+from tfviz.trace import Engine
+
+if TYPE_CHECKING:
+    from tfviz.data import Batch, Dataset
+
+Array = npt.NDArray[Any]
+BATCH = 16
+TOLERANCES = ("rounding",)
+
+
+def compare(
+    reference: Engine,
+    engine: Engine,
+    images: "Dataset | Array",
+    *,
+    labels: npt.ArrayLike | None = None,
+    float_engine: KerasEngine | None = None,
+    expected: Expectation | None = None,
+    tolerate: str | None = None,
+    samples: int = 1,
+    crew: Sequence[Engine] = (),
+    progress: Callable[[int], object] = lambda _: None,
+) -> Comparison:
+    """Compare `engine` with `reference` on every image.
+
+    Either may be the float Keras model; then each op is measured against the layer that it came from, and no verdict
+    in LSB is given.
+
+    Args:
+        reference: what is right.
+        engine: what is judged.
+        images: a `tfviz.data.Dataset`, or an array: uint8 pixels `(B, H, W, C)`, floats, or integers that are
+            quantised already.
+        labels: of an array, `(B,)`.
+        float_engine: the float model; with it SQNR and its like are measured against the layers' float tensors.
+        expected: what the model expects of pixels; None: pixels go in as they are, 0..255.
+        tolerate: `rounding` lets ROUNDING and INHERITED ops pass.
+        samples: how many of the first images are kept with every tensor, for the page.
+        crew: more engines like `engine`, of the same model, which run images beside it, each in its thread (emulated
+            boards spend their time outside of Python).
+        progress: told how many more images are done.
+
+    Returns:
+        The `Comparison`. Sizes of a board are those of the engine, where it has one.
+
+    Raises:
+        InputError: no images, images that the model does not take, or engines with different ops.
+        LinkError: a device went silent.
+    """
+    started = time.monotonic()
+    if tolerate is not None and tolerate not in TOLERANCES:
+        raise InputError(f"Tolerate {tolerate!r}? It is one of {', '.join(TOLERANCES)}.")
+    if any(other.fingerprint != engine.fingerprint for other in crew):
+        raise InputError("The engines that run images side by side have different models.")
+    expected = expected or _default(reference, engine)
+    with ThreadPoolExecutor(max_workers=1 + len(crew)) as threads:
+        run = Run(reference, engine, float_engine, expected, samples, Crew((engine, *crew), threads))
+        for batch in _batches(images, labels):
+            run.add(batch)
+            progress(len(batch.images))
+    if not run.count:
+        raise InputError("There are no images to compare on.")
+    return _comparison(run, images, tolerate, time.monotonic() - started)
+
+
+def _default(reference: Engine, engine: Engine) -> Expectation:
+    for candidate in (engine, reference):
+        tensors = input_tensors(candidate)
+        if tensors:
+            return expectation((), tensors[0].shape)
+    assert isinstance(engine, KerasEngine)
+    return expectation((), (1, *engine.inputs[0].shape))
+
+
+def _batches(images: "Dataset | Array", labels: npt.ArrayLike | None) -> "Iterable[Batch]":
+    if not isinstance(images, np.ndarray):
+        yield from images.batches(BATCH)
+        return
+    from tfviz.data import Batch
+
+    known = None if labels is None else np.asarray(labels, np.int64)
+    if known is not None and known.shape != (len(images),):
+        raise InputError(f"{len(images)} images need as many labels; the labels have the shape {known.shape}.")
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        names = tuple(f"image {i}" for i in range(start, start + len(images[part])))
+        yield Batch(images[part], None if known is None else known[part], None, names)
+
+
+def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, seconds: float) -> Comparison:
+    """What was found."""
+    ops = tuple(tally.result() for tally in run.tallies)
+    names = _names(run.reference.engine, run.engine.engine, run.float.engine if run.float else None)
+    engines = [run.reference.engine, run.engine.engine, *([run.float.engine] if run.float else [])]
+    infos = tuple(
+        EngineInfo(role, names[role], engine.kernels, engine.fingerprint)
+        for role, engine in zip(("reference", "engine", "float"), engines, strict=False)
+    )
+    costs = [op.instructions for op in ops if op.instructions is not None]
+    return Comparison(
+        verdict=_run_verdict(ops, tolerate),
+        ops=ops,
+        engines=infos,
+        exact_ops=sum(op.verdict is Verdict.EXACT for op in ops),
+        total_ops=len(ops),
+        images=run.count,
+        data=(_data_info(images, run.count),),
+        measured_against=names["float"] if run.float else names["reference"],
+        class_names=run.expected.class_names or tuple(getattr(images, "class_names", ())),
+        **run.class_tally.results(names),
+        first_divergent=next((op.index for op in ops if op.verdict not in (Verdict.EXACT, Verdict.MEASURED)), None),
+        worst=_worst(ops),
+        tolerated=tolerate,
+        cause=run.cause,
+        instructions=sum(costs) if costs else None,
+        **_memory(run.engine.engine),
+        unpaired=run.unpaired,
+        notes=tuple(dict.fromkeys(run.notes)),
+        seconds=round(seconds, 3),
+        samples=tuple(run.samples),
+    )
+
+
+def _run_verdict(ops: tuple[OpResult, ...], tolerate: str | None) -> RunVerdict:
+    passing = {Verdict.EXACT} | ({Verdict.ROUNDING, Verdict.INHERITED} if tolerate == "rounding" else set())
+    verdicts = {op.verdict for op in ops}
+    if verdicts <= passing:
+        return RunVerdict.PASS
+    return RunVerdict.MEASURED if verdicts <= passing | {Verdict.MEASURED} else RunVerdict.FAIL
+
+
+def _worst(ops: tuple[OpResult, ...]) -> int | None:
+    """The op with the largest difference in LSB; where none is measured in LSB, the one with the lowest SQNR."""
+    apart = [op for op in ops if op.max_lsb]
+    if apart:
+        return max(apart, key=lambda op: op.max_lsb or 0).index
+    noisy = [op for op in ops if op.max_lsb is None and op.sqnr_db is not None and op.sqnr_db < np.inf]
+    return min(noisy, key=lambda op: op.sqnr_db if op.sqnr_db is not None else np.inf).index if noisy else None
+
+
+def _names(reference: Engine, engine: Engine, real: Engine | None) -> dict[str, str]:
+    """A name for each role; two engines of one kind are told apart."""
+    names = {"reference": reference.name, "engine": engine.name}
+    if reference.name == engine.name:
+        names = {role: f"{name} ({role})" for role, name in names.items()}
+    if real is not None:
+        names["float"] = names["reference"] if real is reference else names["engine"] if real is engine else real.name
+    return names
+
+
+def _data_info(images: "Dataset | Array", count: int) -> DataInfo:
+    if isinstance(images, np.ndarray):
+        identity = hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
+        return DataInfo("evaluation", "array", None, count, identity)
+    return DataInfo("evaluation", images.spec, images.split, count, images.identity)
+
+
+def _memory(engine: Engine) -> dict[str, Any]:
+    """What the firmware takes of its board, and the arena, where the engine has them."""
+    built = getattr(engine, "build", None)
+    if not dataclasses.is_dataclass(built):
+        return {}
+    from firmware_tools import memory
+
+    known: Any = built  # a `Build`, known by its fields alone here
+    names = ("flash_bytes", "flash_total", "ram_bytes", "ram_total", "arena_bytes")
+    plan = memory.plan(known_graph) if (known_graph := getattr(engine, "graph", None)) is not None else None
+    return {
+        "board": known.board.name,
+        "arena_lower_bound": None if plan is None else plan.lower_bound,
+        **{name: getattr(known, name) for name in names},
+    }

@@ -1,0 +1,138 @@
+"""The whole chain: convert, build, run on the emulated board, compare layer by layer with the exact reference.
+
+model.keras -> model.tflite -> firmware for the board -> emulated core -> Comparison -> report.html, report.json
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firmware_tools import boards
+from firmware_tools._compare import compare
+from firmware_tools.convert import CALIBRATION_IMAGES, convert, input_shape
+from firmware_tools.engines import open_crew, open_engine
+from firmware_tools.pictures import Expectation, expectation, open_data
+from firmware_tools.reference.keras_engine import KerasEngine
+from firmware_tools.results import Comparison, DataInfo, RunVerdict
+from tfviz.errors import InputError
+
+if TYPE_CHECKING:
+    from tfviz.data import Dataset
+
+OPINIONS = ("litert", "litert-xnnpack")
+OPINION_IMAGES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What the chain made: the comparison, the `.tflite`, the float engine (for the page)."""
+
+    comparison: Comparison
+    tflite: Path
+    float_engine: KerasEngine
+
+
+def validate(
+    model: str | os.PathLike[str],
+    data: "str | os.PathLike[str] | Dataset",
+    *,
+    board: str = "nano33ble",
+    out: str | os.PathLike[str],
+    calibration_data: str | None = None,
+    calibration: int = CALIBRATION_IMAGES,
+    split: str | None = "test",
+    limit: int | None = 100,
+    tolerate: str | None = None,
+    samples: int = 3,
+    opinions: bool = False,
+    jobs: int | None = None,
+    step: Callable[[str], object] = lambda _: None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Validation:
+    """Run the chain.
+
+    Args:
+        model: a `.keras` or `.h5` file, or `module:function`.
+        data: what the model is judged on, its part `split`, the first `limit` images.
+        board: of the built-in ones, or a `.toml` file.
+        out: folder for the `.tflite`.
+        calibration_data: what activations are measured on; default: the part `calibration` of `data`, disjoint from
+            the one that is judged on.
+        calibration: how many images of it.
+        tolerate: `rounding` lets ROUNDING and INHERITED ops pass.
+        samples: images that the page shows.
+        opinions: also compare LiteRT's kernel sets with the reference, over the first images; told in the notes.
+        jobs: emulated boards that run side by side; None: one for each processor core, at most 4.
+        step: told what begins.
+        progress: told how many more images are done.
+
+    Raises:
+        InputError: anything that cannot be used, or a model that does not fit the board.
+        LinkError: the emulated firmware faulted.
+    """
+    boards.load(board)  # an unknown board is said before minutes are spent
+    folder = Path(out)
+    step("loading the model")
+    float_engine = KerasEngine(model)
+    expected = expectation([Path(model)], input_shape(float_engine.model))
+    judged = open_data(_text(data), expected, split=split, limit=limit)
+    source = calibration_data or _text(data)
+    calibrating = open_data(source, expected, split="calibration", limit=calibration)
+    step("converting to int8")
+    name = Path(model).stem if Path(model).exists() else float_engine.model.name
+    tflite = convert(
+        float_engine.model,
+        calibrating,
+        out=folder / f"{name}_int8.tflite",
+        calibration=calibration,
+        preprocess=expected.preprocess if expected.recorded else None,
+        class_names=expected.class_names,
+    )
+    step(f"building for {board}")
+    with contextlib.ExitStack() as engines:
+        device = engines.enter_context(open_engine(f"emulator:{board}:{tflite}"))
+        crew = [engines.enter_context(engine) for engine in open_crew(f"emulator:{board}:{tflite}", jobs)]
+        reference = engines.enter_context(open_engine(f"tflm:{tflite}"))
+        step("comparing")
+        comparison = compare(
+            reference,
+            device,
+            judged,
+            float_engine=float_engine,
+            expected=expected,
+            tolerate=tolerate,
+            samples=samples,
+            crew=crew,
+            progress=progress,
+        )
+    used = DataInfo(
+        "calibration", calibrating.spec, calibrating.split, min(calibration, len(calibrating)), calibrating.identity
+    )
+    if used.identity == comparison.data[0].identity:
+        raise InputError(
+            "The images for calibration are the ones that are judged on; give other ones by --calibration."
+        )
+    comparison = dataclasses.replace(comparison, data=(*comparison.data, used))
+    if opinions:
+        step("asking LiteRT")
+        notes = tuple(_opinion(kind, tflite, judged, expected) for kind in OPINIONS)
+        comparison = dataclasses.replace(comparison, notes=(*comparison.notes, *notes))
+    return Validation(comparison, tflite, float_engine)
+
+
+def _text(data: "str | os.PathLike[str] | Dataset") -> "str | Dataset":
+    return os.fspath(data) if isinstance(data, os.PathLike) else data
+
+
+def _opinion(kind: str, tflite: Path, data: "Dataset", expected: Expectation) -> str:
+    """What another kernel set makes of the same model, in a sentence."""
+    first = dataclasses.replace(data, positions=data.positions[:OPINION_IMAGES])
+    with open_engine(f"tflm:{tflite}") as reference, open_engine(f"{kind}:{tflite}") as engine:
+        found = compare(reference, engine, first, expected=expected, samples=0)
+    worst = max((op.max_lsb or 0 for op in found.ops), default=0)
+    same = f"{found.exact_ops} of {found.total_ops} layers EXACT"
+    apart = "" if found.verdict is RunVerdict.PASS else f", {worst} LSB apart at most"
+    return f"Second opinion over {found.images} images, {engine.kernels}: {same}{apart}."

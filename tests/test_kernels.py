@@ -1,0 +1,197 @@
+"""Every op's output on this machine equals TensorFlow Lite Micro's, bit for bit."""
+
+import ctypes
+import os
+
+import numpy as np
+import pytest
+from native import WARNINGS, NativeModel, compile_c
+from tflite_files import KINDS, random_op
+from tflm import Reference, inputs_for
+
+from firmware_tools import graph
+from firmware_tools.codegen import numerics
+from firmware_tools.codegen.model import KERNELS
+
+MLPERF = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
+DRAWS = (("random", 1), ("random", 2), ("edges", 3), ("low", 0), ("high", 0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("native")
+
+
+def differences(model, ours, theirs) -> list[str]:
+    return [
+        f"op {op.index} {op.name}: {np.count_nonzero(ours[index] != theirs[index])} of {ours[index].size} values"
+        for op in model.ops
+        for index in op.outputs
+        if not np.array_equal(ours[index], theirs[index])
+    ]
+
+
+def assert_exact(data, folder, draws=DRAWS, **options):
+    model = graph.load(data)
+    reference, native = Reference(model), NativeModel(model, folder, **options)
+    for kind, seed in draws:
+        inputs = inputs_for(model, seed, kind)
+        assert differences(model, native.run(*inputs), reference.run(*inputs)) == [], (kind, seed)
+
+
+@pytest.mark.parametrize("name", MLPERF)
+def test_every_tensor_of_the_mlperf_models_is_exact(name, shared_data, folder):
+    assert_exact(shared_data / f"mlperf_tiny/{name}.tflite", folder / name)
+
+
+@pytest.mark.parametrize("name", MLPERF)
+def test_a_forced_run_of_an_exact_engine_is_exact_too(name, shared_data, folder):
+    model = graph.load(shared_data / f"mlperf_tiny/{name}.tflite")
+    inputs = inputs_for(model, 5)
+    expected = Reference(model).run(*inputs)
+    native = NativeModel(model, folder / f"{name}_forced", keep_input=True)
+    assert differences(model, native.run(*inputs, forced=expected), expected) == []
+    np.testing.assert_array_equal(native.read(native.model.inputs[0]), inputs[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_single_ops_are_exact(kind, folder):
+    for seed in range(1000, 1012):
+        assert_exact(random_op(kind, seed), folder / f"{kind}_{seed}", draws=DRAWS[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_random_single_ops_are_exact(kind, folder):
+    for seed in range(int(os.environ.get("TFVIZ_RANDOM_MODELS", "450"))):
+        assert_exact(random_op(kind, seed), folder / "many" / f"{kind}_{seed}")
+
+
+def small_cnn(seed):
+    """A random small CNN through the real converter: int8 with calibration data."""
+    import keras
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((int(rng.integers(8, 17)), int(rng.integers(8, 17)), int(rng.integers(1, 4))), batch_size=1)
+    x = inputs
+    for _ in range(int(rng.integers(1, 4))):
+        channels = int(rng.choice([3, 4, 8]))
+        kind = rng.choice(["conv", "separable", "residual"])
+        activation = str(rng.choice(["relu", "relu6", "linear"]))
+        padding = str(rng.choice(["same", "valid"]))
+        if kind == "conv" and min(x.shape[1:3]) >= 3:
+            x = keras.layers.Conv2D(channels, 3, padding=padding, activation=activation)(x)
+        elif kind == "separable":
+            x = keras.layers.DepthwiseConv2D(3, padding="same", activation=activation)(x)
+            x = keras.layers.Conv2D(channels, 1, activation=activation)(x)
+        else:
+            y = keras.layers.Conv2D(x.shape[-1], 3, padding="same")(x)
+            x = keras.layers.ReLU()(keras.layers.Add()([x, y]))
+        if rng.random() < 0.5 and min(x.shape[1:3]) >= 2:
+            x = rng.choice([keras.layers.MaxPooling2D, keras.layers.AveragePooling2D])(2)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x) if rng.random() < 0.5 else keras.layers.Flatten()(x)
+    if rng.random() < 0.5:
+        x = keras.layers.Dense(9, activation="relu")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, activation=rng.choice(["softmax", "linear", "sigmoid"]))(x))
+    function = tf.function(model).get_concrete_function(tf.TensorSpec(inputs.shape, tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    images = rng.normal(0, 1, (8, *inputs.shape)).astype(np.float32)
+    converter.representative_dataset = lambda: ([image] for image in images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_small_cnns_from_the_real_converter_are_exact(seed, folder):
+    assert_exact(small_cnn(seed), folder / f"cnn_{seed}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 30))
+def test_many_small_cnns_from_the_real_converter_are_exact(seed, folder):
+    assert_exact(small_cnn(seed), folder / f"cnn_{seed}")
+
+
+@pytest.fixture(scope="module")
+def arithmetic(folder):
+    """The shared integer arithmetic as callable functions."""
+    source = folder / "arithmetic.c"
+    source.write_text(
+        '#include "nn_math.h"\n'
+        "int32_t high(int32_t a, int32_t b);\nint32_t high(int32_t a, int32_t b)"
+        " { return nn_doubling_high_multiply(a, b); }\n"
+        "int32_t shift(int32_t x, int32_t e);\nint32_t shift(int32_t x, int32_t e)"
+        " { return nn_rounding_shift(x, e); }\n"
+        "int32_t requantize(int32_t x, int32_t m, int32_t s);\n"
+        "int32_t requantize(int32_t x, int32_t m, int32_t s)\n"
+        "{\n    const nn_scale scale = {m, s};\n    return nn_requantize(x, scale);\n}\n"
+    )
+    library = folder / "arithmetic.so"
+    compile_c("-shared", "-fPIC", "-O2", f"-I{KERNELS}", str(source), "-o", str(library))
+    return ctypes.CDLL(str(library))
+
+
+def reference_high(a, b):
+    """gemmlowp's definition, word for word in integers: nudge by the product's sign, divide towards zero."""
+    product = a * b
+    total = product + ((1 << 30) if product >= 0 else 1 - (1 << 30))
+    return total // 2**31 if total >= 0 else -(-total // 2**31)
+
+
+def reference_shift(x, exponent):
+    """gemmlowp's definition: a remainder above the threshold rounds up."""
+    mask = (1 << exponent) - 1
+    return (x >> exponent) + int((x & mask) > (mask >> 1) + int(x < 0))
+
+
+def test_the_high_multiply_rounds_as_gemmlowp_does(arithmetic):
+    edges = [0, 1, -1, 2**30, -(2**30), 2**31 - 1, -(2**31), 3, -3]
+    rng = np.random.default_rng(0)
+    pairs = [(a, b) for a in edges for b in (0, 1, 2**30, 2**31 - 1, 2**30 + 1)]
+    pairs += [(int(a), int(b)) for a, b in zip(rng.integers(-(2**31), 2**31, 500), rng.integers(2**30, 2**31, 500))]
+    for a, b in pairs:
+        assert arithmetic.high(a, b) == reference_high(a, b) == numerics.doubling_high_multiply(a, b)
+    assert numerics.doubling_high_multiply(-(2**31), -(2**31)) == 2**31 - 1
+
+
+def test_the_rounding_shift_takes_ties_away_from_zero(arithmetic):
+    rng = np.random.default_rng(1)
+    values = [0, 1, -1, 2, -2, 3, -3, 5, -5, 2**31 - 1, -(2**31) + 1, *rng.integers(-(2**31) + 1, 2**31, 200).tolist()]
+    for x in values:
+        for exponent in (0, 1, 2, 7, 15, 30, 31):
+            assert arithmetic.shift(x, exponent) == reference_shift(x, exponent) == numerics.rounding_shift(x, exponent)
+    assert [arithmetic.shift(x, 1) for x in (-3, -1, 1, 3)] == [-2, -1, 1, 2]
+
+
+def test_rescaling_is_the_two_roundings_one_after_the_other(arithmetic):
+    rng = np.random.default_rng(2)
+    for _ in range(500):
+        x, multiplier = int(rng.integers(-(2**31), 2**31)), int(rng.integers(2**30, 2**31))
+        shift = int(rng.integers(-31, 8))
+        assert arithmetic.requantize(x, multiplier, shift) == numerics.requantize(x, multiplier, shift)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "-target thumb-freestanding-eabi -mcpu=cortex_m0plus -ffreestanding",
+        "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp -ffreestanding",
+        "-target riscv32-freestanding -mcpu=generic_rv32+m+c -ffreestanding",
+    ],
+)
+def test_all_kernels_compile_without_a_warning(target, tmp_path):
+    assert "-Werror" in WARNINGS
+    for source in sorted(KERNELS.glob("*.c")):
+        compile_c("-c", "-O2", *target.split(), str(source), "-o", str(tmp_path / "kernel.o"))
+
+
+def test_no_input_makes_undefined_behaviour(tmp_path):
+    """Kernels under the sanitizer, which traps: single ops on extreme inputs still give the reference's bytes."""
+    flags = ("-fsanitize=undefined", "-fsanitize-trap=undefined")
+    for kind in KINDS:
+        assert_exact(random_op(kind, 77), tmp_path / "sanitized" / kind, draws=DRAWS[2:], flags=flags)

@@ -1,0 +1,355 @@
+"""`.tflite` files made by hand: single ops over their whole option space, sound or deliberately not."""
+
+import dataclasses
+import math
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass
+class FileBuilder:
+    """Collects tensors and ops; `pack` makes the bytes. Tensors are named by their index."""
+
+    tensors: list[Any] = dataclasses.field(default_factory=list)
+    buffers: list[Any] = dataclasses.field(default_factory=lambda: [schema.BufferT()])
+    ops: list[Any] = dataclasses.field(default_factory=list)
+    codes: list[Any] = dataclasses.field(default_factory=list)
+
+    def tensor(
+        self,
+        shape: tuple[int, ...],
+        *,
+        dtype: str = "int8",
+        scale: Any = None,
+        zero_point: Any = 0,
+        axis: int = 0,
+        data: Array | None = None,
+        name: str | None = None,
+    ) -> int:
+        tensor = schema.TensorT()
+        tensor.shape = list(shape)
+        tensor.type = getattr(schema.TensorType, dtype.upper())
+        tensor.name = name if name is not None else f"tensor_{len(self.tensors)}"
+        if scale is not None:
+            tensor.quantization = schema.QuantizationParametersT()
+            scales = np.atleast_1d(np.asarray(scale, np.float32))
+            tensor.quantization.scale = scales.tolist()
+            tensor.quantization.zeroPoint = np.broadcast_to(np.asarray(zero_point, np.int64), scales.shape).tolist()
+            tensor.quantization.quantizedDimension = axis
+        tensor.buffer = 0
+        if data is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+            tensor.buffer = len(self.buffers)
+            self.buffers.append(buffer)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def op(self, name: str, inputs: list[int], outputs: list[int], kind: str = "", **options: Any) -> None:
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.version = 1
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.codes)
+        operator.inputs, operator.outputs = inputs, outputs
+        if kind:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            operator.builtinOptions = getattr(schema, f"{kind}T")()
+            for option, value in options.items():
+                assert hasattr(operator.builtinOptions, option), option
+                setattr(operator.builtinOptions, option, value)
+        self.codes.append(code)
+        self.ops.append(operator)
+
+    def pack(self, inputs: list[int], outputs: list[int], *, subgraphs: int = 1) -> bytes:
+        subgraph = schema.SubGraphT()
+        subgraph.tensors, subgraph.operators = self.tensors, self.ops
+        subgraph.inputs, subgraph.outputs = inputs, outputs
+        model = schema.ModelT()
+        model.version = 3
+        model.subgraphs = [subgraph] * subgraphs
+        model.operatorCodes, model.buffers = self.codes, self.buffers
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+ACTIVATIONS = (
+    schema.ActivationFunctionType.NONE,
+    schema.ActivationFunctionType.RELU,
+    schema.ActivationFunctionType.RELU6,
+    schema.ActivationFunctionType.RELU_N1_TO_1,
+)
+
+
+class RandomOp:
+    """Random valid models of one op each, drawn from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.file = FileBuilder()
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high, endpoint=True))
+
+    def pick(self, *choices: Any) -> Any:
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def zero_point(self) -> int:
+        return self.pick(-128, 127, 0, self.integer(-128, 127))
+
+    def scale(self) -> float:
+        return float(np.float32(2.0 ** self.rng.uniform(-9, 1)))
+
+    def weights(self, shape: tuple[int, ...]) -> Array:
+        if self.rng.random() < 0.3:
+            return self.rng.choice(np.array([-127, 127], np.int8), shape)
+        return self.rng.integers(-127, 127, shape, np.int8, endpoint=True)
+
+    def activation(self, shape: tuple[int, ...], **options: Any) -> int:
+        settings = {"scale": self.scale(), "zero_point": self.zero_point()} | options
+        return self.file.tensor(shape, **settings)
+
+    def image(self) -> tuple[int, int, int]:
+        return self.integer(1, 9), self.integer(1, 9), self.pick(1, 2, 3, 4, 5, 8, 12)
+
+    def output_scale(self, input_scale: float, products: int) -> float:
+        """Such that outputs are neither all saturated nor all equal, and now and then they are."""
+        spread = 60.0 * 60.0 * math.sqrt(products) * input_scale * 0.01 / 100.0
+        return float(np.float32(spread * 2.0 ** self.rng.uniform(-3, 3)))
+
+    def window(self, height: int, width: int) -> dict[str, int]:
+        """Random window whose output is not empty."""
+        while True:
+            fields = {
+                "filter_h": self.integer(1, 5),
+                "filter_w": self.integer(1, 5),
+                "strideH": self.integer(1, 3),
+                "strideW": self.integer(1, 3),
+                "dilationHFactor": self.pick(1, 1, 1, 2),
+                "dilationWFactor": self.pick(1, 1, 1, 2),
+                "padding": self.integer(0, 1),
+            }
+            if all(self.positions(fields, axis, size) > 0 for axis, size in (("h", height), ("w", width))):
+                return fields
+
+    def positions(self, fields: dict[str, int], axis: str, size: int) -> int:
+        stride, window = fields[f"stride{axis.upper()}"], fields[f"filter_{axis}"]
+        window = (window - 1) * fields[f"dilation{axis.upper()}Factor"] + 1
+        return -(-size // stride) if fields["padding"] == 0 else -(-(size - window + 1) // stride)
+
+    def bias(self, channels: int, input_scale: float, weight_scale: Array, *, optional: bool = True) -> int:
+        if optional and self.rng.random() < 0.15:
+            return -1
+        extreme = 2**30 if self.rng.random() < 0.1 else 5000
+        data = self.rng.integers(-extreme, extreme, channels).astype(np.int32)
+        return self.file.tensor(
+            (channels,), dtype="int32", scale=np.float32(input_scale) * weight_scale, zero_point=0, data=data
+        )
+
+    def conv(self) -> bytes:
+        height, width, depth = self.image()
+        fields = self.window(height, width)
+        groups = self.pick(1, 1, 1, depth, 2 if depth % 2 == 0 else 1)
+        channels = groups * self.integer(1, 5)
+        out = (self.positions(fields, "h", height), self.positions(fields, "w", width))
+        weight_scale = self.per_channel(channels)
+        source = self.activation((1, height, width, depth))
+        scale = self.file.tensors[source].quantization.scale[0]
+        products = fields["filter_h"] * fields["filter_w"] * depth // groups
+        shape = (channels, fields.pop("filter_h"), fields.pop("filter_w"), depth // groups)
+        kernel = self.file.tensor(shape, scale=weight_scale, data=self.weights(shape))
+        inputs = [source, kernel, self.bias(channels, scale, weight_scale)]
+        target = self.activation((1, *out, channels), scale=self.output_scale(scale, products))
+        self.file.op(
+            "CONV_2D", inputs, [target], "Conv2DOptions", fusedActivationFunction=self.pick(*ACTIVATIONS), **fields
+        )
+        return self.file.pack([source], [target])
+
+    def per_channel(self, channels: int) -> Array:
+        count = self.pick(1, channels)
+        return (0.01 * 2.0 ** self.rng.uniform(-2, 2, count)).astype(np.float32)
+
+    def depthwise(self) -> bytes:
+        height, width, depth = self.image()
+        fields = self.window(height, width)
+        multiplier = self.pick(1, 1, 1, 2, 3)
+        channels = depth * multiplier
+        out = (self.positions(fields, "h", height), self.positions(fields, "w", width))
+        weight_scale = self.per_channel(channels)
+        source = self.activation((1, height, width, depth))
+        scale = self.file.tensors[source].quantization.scale[0]
+        products = fields["filter_h"] * fields["filter_w"]
+        shape = (1, fields.pop("filter_h"), fields.pop("filter_w"), channels)
+        kernel = self.file.tensor(shape, scale=weight_scale, axis=3, data=self.weights(shape))
+        # TensorFlow Lite Micro crashes on a depthwise convolution whose bias is left out.
+        inputs = [source, kernel, self.bias(channels, scale, weight_scale, optional=False)]
+        target = self.activation((1, *out, channels), scale=self.output_scale(scale, products))
+        self.file.op(
+            "DEPTHWISE_CONV_2D",
+            inputs,
+            [target],
+            "DepthwiseConv2DOptions",
+            depthMultiplier=multiplier,
+            fusedActivationFunction=self.pick(*ACTIVATIONS),
+            **fields,
+        )
+        return self.file.pack([source], [target])
+
+    def dense(self) -> bytes:
+        batch, depth, units = self.pick(1, 1, 3), self.integer(1, 40), self.integer(1, 11)
+        weight_scale = self.per_channel(units)
+        source = self.activation((batch, depth))
+        scale = self.file.tensors[source].quantization.scale[0]
+        kernel_zero = self.pick(0, 0, self.integer(-20, 20)) if len(weight_scale) == 1 else 0
+        kernel = self.file.tensor(
+            (units, depth), scale=weight_scale, zero_point=kernel_zero, data=self.weights((units, depth))
+        )
+        inputs = [source, kernel, self.bias(units, scale, weight_scale)]
+        target = self.activation((batch, units), scale=self.output_scale(scale, depth))
+        self.file.op(
+            "FULLY_CONNECTED",
+            inputs,
+            [target],
+            "FullyConnectedOptions",
+            fusedActivationFunction=self.pick(*ACTIVATIONS),
+        )
+        return self.file.pack([source], [target])
+
+    def pool(self) -> bytes:
+        height, width, depth = self.image()
+        fields = self.window(height, width)
+        fields["dilationHFactor"] = fields["dilationWFactor"] = 1
+        out = (self.positions(fields, "h", height), self.positions(fields, "w", width))
+        scale, zero_point = self.scale(), self.zero_point()
+        source = self.activation((1, height, width, depth), scale=scale, zero_point=zero_point)
+        target = self.activation((1, *out, depth), scale=scale, zero_point=zero_point)
+        self.file.op(
+            self.pick("AVERAGE_POOL_2D", "MAX_POOL_2D"),
+            [source],
+            [target],
+            "Pool2DOptions",
+            padding=fields["padding"],
+            strideH=fields["strideH"],
+            strideW=fields["strideW"],
+            filterHeight=fields["filter_h"],
+            filterWidth=fields["filter_w"],
+            fusedActivationFunction=self.pick(*ACTIVATIONS),
+        )
+        return self.file.pack([source], [target])
+
+    def binary(self) -> bytes:
+        shape = (1, *self.image())
+        name = self.pick("ADD", "SUB", "MUL")
+        other = self.pick(shape, shape, (1, 1, 1, shape[3]), (1,), (1, shape[1], 1, 1), (1, shape[1], shape[2], 1))
+        first, second = (shape, other) if self.rng.random() < 0.7 else (other, shape)
+        a = self.activation(first)
+        constant = self.rng.random() < 0.25
+        b = self.activation(second, data=self.weights(second) if constant else None)
+        scales = [self.file.tensors[i].quantization.scale[0] for i in (a, b)]
+        spread = scales[0] * scales[1] * 100 if name == "MUL" else max(scales)
+        target = self.activation(shape, scale=float(np.float32(spread * 2.0 ** self.rng.uniform(-2, 3))))
+        kind = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}[name]
+        activation = self.pick(*ACTIVATIONS)
+        self.file.op(name, [a, b], [target], kind, fusedActivationFunction=activation)
+        return self.file.pack([a] if constant else [a, b], [target])
+
+    def mean(self) -> bytes:
+        shape = (1, *self.image())
+        axes = self.pick([1, 2], [2, 1], [3], [1], [2], [-1, 1], [1, 2, 3])
+        keep = bool(self.integer(0, 1))
+        reduced = {axis % 4 for axis in axes}
+        out = tuple(1 if i in reduced else size for i, size in enumerate(shape) if keep or i not in reduced)
+        source = self.activation(shape)
+        scale = self.file.tensors[source].quantization.scale[0]
+        name = self.pick("MEAN", "MEAN", "SUM")
+        target = self.activation(out, scale=float(np.float32(scale * 2.0 ** self.rng.uniform(-2, 3))))
+        table = self.file.tensor((len(axes),), dtype="int32", data=np.array(axes, np.int32))
+        self.file.op(name, [source, table], [target], "ReducerOptions", keepDims=keep)
+        return self.file.pack([source], [target])
+
+    def softmax(self) -> bytes:
+        shape = self.pick((1, self.integer(1, 30)), (1, self.integer(1, 3), self.integer(2, 12)))
+        source = self.activation(shape, scale=float(np.float32(2.0 ** self.rng.uniform(-9, 3))))
+        target = self.activation(shape, scale=1 / 256, zero_point=-128)
+        self.file.op("SOFTMAX", [source], [target], "SoftmaxOptions", beta=self.pick(1.0, 1.0, 0.5))
+        return self.file.pack([source], [target])
+
+    def unary(self) -> bytes:
+        shape = (1, *self.image())
+        name = self.pick("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "QUANTIZE")
+        source = self.activation(shape)
+        quantization = self.file.tensors[source].quantization
+        fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+        if name in fixed:
+            scale, zero_point = fixed[name]
+            target = self.activation(shape, scale=scale, zero_point=zero_point)
+        elif name == "RELU6":
+            target = self.activation(shape, scale=quantization.scale[0], zero_point=quantization.zeroPoint[0])
+        else:
+            scale = float(np.float32(quantization.scale[0] * 2.0 ** self.rng.uniform(-2, 2)))
+            target = self.activation(shape, scale=scale)
+        kind = {"LEAKY_RELU": "LeakyReluOptions", "QUANTIZE": "QuantizeOptions"}.get(name, "")
+        options = {"alpha": float(self.rng.uniform(0.01, 0.9))} if name == "LEAKY_RELU" else {}
+        self.file.op(name, [source], [target], kind, **options)
+        return self.file.pack([source], [target])
+
+    def real_ends(self) -> bytes:
+        shape = (1, *self.image())
+        source = self.file.tensor(shape, dtype="float32")
+        middle = self.activation(shape)
+        target = self.file.tensor(shape, dtype="float32")
+        self.file.op("QUANTIZE", [source], [middle], "QuantizeOptions")
+        self.file.op("DEQUANTIZE", [middle], [target], "DequantizeOptions")
+        return self.file.pack([source], [target])
+
+    def concatenation(self) -> bytes:
+        shape = (1, *self.image())
+        axis = self.pick(1, 2, 3, -1)
+        scale, zero_point = self.scale(), self.zero_point()
+        inputs = []
+        total = 0
+        for _ in range(self.integer(1, 3)):
+            piece = list(shape)
+            piece[axis] = self.integer(1, 5)
+            total += piece[axis]
+            inputs.append(self.activation(tuple(piece), scale=scale, zero_point=zero_point))
+        out = list(shape)
+        out[axis] = total
+        target = self.activation(tuple(out), scale=scale, zero_point=zero_point)
+        self.file.op("CONCATENATION", inputs, [target], "ConcatenationOptions", axis=axis)
+        return self.file.pack(inputs, [target])
+
+    def pad(self) -> bytes:
+        shape = (1, *self.image())
+        margins = np.array([[0, 0]] + [[self.integer(0, 3), self.integer(0, 3)] for _ in range(3)], np.int32)
+        out = tuple(int(size + sum(pair)) for size, pair in zip(shape, margins.tolist(), strict=True))
+        scale, zero_point = self.scale(), self.zero_point()
+        source = self.activation(shape, scale=scale, zero_point=zero_point)
+        target = self.activation(out, scale=scale, zero_point=zero_point)
+        table = self.file.tensor((4, 2), dtype="int32", data=margins)
+        if self.rng.random() < 0.5:
+            self.file.op("PAD", [source, table], [target], "PadOptions")
+        else:
+            value = self.activation((1,), scale=scale, zero_point=zero_point, data=self.weights((1,)))
+            self.file.op("PADV2", [source, table, value], [target], "PadV2Options")
+        return self.file.pack([source], [target])
+
+
+KINDS = (
+    *("conv", "depthwise", "dense", "pool", "binary", "mean", "softmax", "unary", "real_ends"),
+    *("concatenation", "pad"),
+)
+
+
+def random_op(kind: str, seed: int) -> bytes:
+    """A valid model of one op of a `kind` of KINDS."""
+    model: bytes = getattr(RandomOp(seed), kind)()
+    return model
