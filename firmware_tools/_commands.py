@@ -61,7 +61,13 @@ def finish(
     if report is not None:
         from firmware_tools.report import write_report
 
-        write_report(result, report, model=keras_model, preprocess=expected.preprocess)
+        write_report(
+            result,
+            report,
+            model=keras_model,
+            preprocess=expected.preprocess,
+            commands=[console.command_line()],
+        )
         console.wrote(report)
     console.say(_show.summary(result))
     if result.verdict is RunVerdict.FAIL:

@@ -49,7 +49,9 @@ def findings(comparison: Comparison) -> list[str]:
         and real.name not in (reference.name, engine.name)
     ):
         lines.append(f"{real.name} and {engine.name} name the same class in {percent(comparison.float_top1_agreement)}")
-    lines += [f"kernels of {info.name}: {info.kernels}" for info in comparison.engines]
+    lines += list(dict.fromkeys(f"kernels of {info.name}: {info.kernels}" for info in comparison.engines))
+    if comparison.measured_against is not None:
+        lines.append(f"SQNR is measured against {comparison.measured_against}")
     if comparison.flash_bytes is not None:
         lines.append(memory_line(comparison))
     if comparison.unpaired:

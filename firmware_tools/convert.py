@@ -5,6 +5,7 @@ STRIDED_SLICE, PACK) which no microcontroller needs. Weights are quantised per c
 calibration data. TensorFlow is imported when `convert` is called.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -172,7 +173,7 @@ def _converted(
             failed.append(error)
             raise
 
-    with tempfile.TemporaryDirectory() as folder, caught_stderr() as said:
+    with tempfile.TemporaryDirectory() as folder, caught_stderr() as said, _unchanged(model):
         import tensorflow as tf
 
         levels = tf.get_logger().level
@@ -195,6 +196,19 @@ def _converted(
             raise InputError(_reason(model.name, error, said())) from error
         finally:
             tf.get_logger().setLevel(levels)
+
+
+@contextlib.contextmanager
+def _unchanged(model: Any) -> Iterator[None]:
+    """Take back the attributes that exporting leaves on a model and its layers."""
+    before = [(vars(layer), dict(vars(layer))) for layer in model._flatten_layers(include_self=True)]
+    try:
+        yield
+    finally:
+        for now, then in before:
+            for name in set(now) - set(then):
+                del now[name]
+            now.update((name, value) for name, value in then.items() if now.get(name) is not value)
 
 
 def _set_mode(converter: Any, mode: str, examples: Callable[[], Iterator[list[Array]]]) -> None:

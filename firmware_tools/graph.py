@@ -37,6 +37,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "bool": np.dtype("?"),
 }
 
+# Ops that give their input's bytes another shape and do nothing else.
+RENAMES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GraphTensor:

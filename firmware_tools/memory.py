@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from firmware_tools.graph import Array, Graph, Op
+from firmware_tools.graph import RENAMES, Array, Graph, Op
 from tfviz.errors import InputError
 
 ALIGNMENT = 4
@@ -20,7 +20,6 @@ MAX_ARENA = 2**31
 # Beyond this many buffers the orders that need many trials are left out, so that planning stays quick.
 MANY_BUFFERS = 1000
 IMPROVEMENTS = 200
-RENAMES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 
 
 @dataclasses.dataclass(frozen=True)

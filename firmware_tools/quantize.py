@@ -14,6 +14,8 @@ from firmware_tools.graph import GraphTensor
 from tfviz.errors import InputError
 
 Array = npt.NDArray[Any]
+# Beyond every integer type that a tensor may have, and yet a number.
+FAR = np.float32(2**40)
 Pixels = Callable[[Array], Array]
 
 
@@ -35,7 +37,8 @@ def quantize(values: npt.ArrayLike, *, scale: float, zero_point: int, dtype: npt
         raise InputError(f"A scale of {scale} cannot quantise; it must be a positive finite number.")
     if np.isnan(real).any():
         raise InputError("The input holds NaN, which no integer can stand for; look at the data or the preprocessing.")
-    quotient = real / np.float32(scale)
+    with np.errstate(over="ignore"):
+        quotient = np.clip(real / np.float32(scale), -FAR, FAR)
     # trunc(x + 0.5) would round 0.49999997 up in float32; the fraction is exact below 2^23, and above it there is none.
     whole = np.trunc(quotient)
     rounded = whole + np.where(np.abs(quotient - whole) >= 0.5, np.sign(quotient), np.float32(0))

@@ -37,7 +37,7 @@ def comparison(
     *, faulty_op: int | None = None, samples: int = 3, images: np.ndarray | None = None, **changes: object
 ) -> Comparison:
     """Conv of 8 maps, pool, conv of 16 maps, dense on an emulated board; from `faulty_op` on it is 2 LSB off."""
-    shown = pictures(samples) if images is None else images
+    shown = pictures(max(samples, 1)) if images is None else images
     layers = [("CONV_2D", "conv", 8, 1), ("MAX_POOL_2D", "pool", 8, 2), ("CONV_2D", "conv_1", 16, 2)]
     made, ops = [], []
     for number, image in enumerate(shown):
@@ -127,6 +127,6 @@ def comparison(
         "ram_total": 262_144,
         "arena_bytes": 36_864,
         "arena_lower_bound": 36_864,
-        "samples": tuple(made),
+        "samples": tuple(made[:samples]) if images is None else tuple(made),
     }
     return Comparison(**{**fields, **changes})

@@ -1,4 +1,4 @@
-"""The generated C: the same bytes every time, the digest of what runs, nothing from a model unescaped, clear refusals."""
+"""The generated C: the same bytes every time, the digest of what runs, no name unescaped, clear refusals."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_the_digest_tells_apart_weights_shapes_plans_and_quantisation():
 def test_every_shape_struct_has_its_fields_in_the_generators_order():
     headers = "".join(path.read_text() for path in sorted(KERNELS.glob("*.h")))
     structs = {}
-    for body, name in re.findall(r"typedef struct \{(.*?)\} (\w+_shape);", headers, re.DOTALL):
+    for body, name in re.findall(r"typedef struct \{([^{}]*)\} (\w+_shape);", headers):
         without_comments = re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL)
         fields = re.findall(r"int32_t ([^;]+);", without_comments)
         structs[name] = [word.strip() for line in fields for word in line.split(",")]
@@ -161,9 +161,9 @@ def test_multipliers_are_quantised_as_the_reference_does(real, multiplier, shift
 
 def test_fixed_point_functions_are_close_to_the_real_ones():
     for x in np.linspace(-15.9, -1e-3, 400):
-        assert abs(numerics.exp_of_negative(int(x * 2**26)) / 2**31 - np.exp(x)) < 1e-7
-        assert abs(numerics.logistic(int(x * 2**27)) / 2**31 - 1 / (1 + np.exp(-x))) < 1e-7
-        assert abs(numerics.tanh(int(x * 2**27)) / 2**31 - np.tanh(x)) < 1e-7
+        assert abs(numerics.exp_of_negative(int(x * 2**26)) / 2**31 - np.exp(x)) < 5e-7
+        assert abs(numerics.logistic(int(x * 2**27)) / 2**31 - 1 / (1 + np.exp(-x))) < 5e-7
+        assert abs(numerics.tanh(int(x * 2**27)) / 2**31 - np.tanh(x)) < 5e-7
     assert numerics.exp_of_negative(0) == 2**31 - 1
     assert numerics.logistic(0) == 2**30
 

@@ -113,6 +113,22 @@ def test_our_warnings_and_log_records_are_notes_and_others_are_hidden(tmp_path: 
     assert "tool: note: too quiet" in loud.stderr
 
 
+def test_the_running_command_can_be_repeated_by_its_reader(capsys) -> None:
+    application = console.app("tool", "Does something.")
+
+    @application.command()
+    def show(text: str) -> None:
+        """Show."""
+        console.say(f"{len(text)}: {console.command_line()}")
+
+    @application.command()
+    def other() -> None:
+        """Another."""
+
+    assert code_of(application, "show", "two words") == 0
+    assert capsys.readouterr().out == "9: tool show 'two words'\n"
+
+
 def test_nothing_is_left_behind_by_a_run(capsys) -> None:
     before = logging.getLogger("tfviz").handlers[:], warnings.filters[:], sys.stderr
     code_of(failing(InputError("bad")), "go")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tfviz import image
-from tfviz.errors import InputError
+from tfviz.errors import EmptyMapWarning, InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -183,7 +183,7 @@ def test_resize_names_what_it_does_not_know() -> None:
 
 
 @given(hnp.arrays(np.float32, (2, 3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
-@pytest.mark.filterwarnings("ignore::tfviz.image.EmptyMapWarning")
+@pytest.mark.filterwarnings("ignore::tfviz.errors.EmptyMapWarning")
 def test_normalised_maps_span_zero_to_one(maps: np.ndarray) -> None:
     scaled = image.normalize(maps)
     for before, after in zip(maps, scaled, strict=True):
@@ -194,7 +194,7 @@ def test_normalised_maps_span_zero_to_one(maps: np.ndarray) -> None:
 
 
 @given(hnp.arrays(np.float32, (3, 4), elements=st.floats(-100, 100, width=32)))
-@pytest.mark.filterwarnings("ignore::tfviz.image.EmptyMapWarning")
+@pytest.mark.filterwarnings("ignore::tfviz.errors.EmptyMapWarning")
 def test_signed_maps_keep_their_centre_and_turn_with_their_sign(signed: np.ndarray) -> None:
     scaled = image.normalize(signed, centre=0.0)
     assert np.all(scaled[signed == 0] == 0.5)
@@ -208,7 +208,7 @@ def test_channels_are_normalised_by_themselves() -> None:
 
 def test_an_empty_map_is_zero_and_warns_with_how_many_there_are() -> None:
     maps = np.stack([np.zeros((3, 3)), np.eye(3), np.full((3, 3), 7.0)])
-    with pytest.warns(image.EmptyMapWarning, match="2 of 3 maps"):
+    with pytest.warns(EmptyMapWarning, match="2 of 3 maps"):
         scaled = image.normalize(maps)
     assert not scaled[0].any()
     assert not scaled[2].any()
@@ -251,7 +251,7 @@ def test_an_overlays_heat_goes_through_relu_then_resize_then_normalise() -> None
 
 def test_an_empty_heat_map_leaves_the_picture_as_it_is_and_warns() -> None:
     picture = RGB[None]
-    with pytest.warns(image.EmptyMapWarning):
+    with pytest.warns(EmptyMapWarning):
         np.testing.assert_array_equal(image.overlay(picture, -np.ones((1, 4, 4))), picture)
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -67,6 +68,40 @@ def test_many_random_single_ops_are_exact(kind, folder):
         assert_exact(random_op(kind, seed), folder / "many" / f"{kind}_{seed}")
 
 
+def assert_exact_on(board, data, folder):
+    """Every op on an emulated core equals the same C on this machine."""
+    from firmware_tools.devices.emulator import EmulatedBoard
+
+    model = graph.load(data)
+    native = NativeModel(model, folder / "native")
+    path = folder / "model.tflite"
+    path.write_bytes(data)
+    with EmulatedBoard(board, path, folder=folder / board) as device:
+        for kind, seed in DRAWS[1:3]:
+            inputs = inputs_for(model, seed, kind)
+            ours = native.run(*inputs)
+            names = [model.tensors[index].name for index in model.inputs]
+            trace = device.run(dict(zip(names, inputs, strict=True)))
+            for step in trace.steps:
+                for index, tensor in zip(model.ops[step.index].outputs, step.outputs, strict=True):
+                    np.testing.assert_array_equal(tensor.values, ours[index])
+
+
+@pytest.mark.parametrize("board", ["nano33ble", "pico"])
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "dense"])
+def test_cores_with_and_without_dual_macs_give_the_same_bytes(board, kind, folder):
+    for seed in (500,):
+        assert_exact_on(board, random_op(kind, seed), folder / f"{board}_{kind}_{seed}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["nano33ble", "pico", "pico2", "nucleo-h743zi", "esp32c3"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_cores_give_the_same_bytes(board, kind, folder):
+    for seed in range(600, 612):
+        assert_exact_on(board, random_op(kind, seed), folder / f"{board}_{kind}_{seed}")
+
+
 def small_cnn(seed):
     """A random small CNN through the real converter: int8 with calibration data."""
     import keras
@@ -95,14 +130,19 @@ def small_cnn(seed):
     if rng.random() < 0.5:
         x = keras.layers.Dense(9, activation="relu")(x)
     model = keras.Model(inputs, keras.layers.Dense(3, activation=rng.choice(["softmax", "linear", "sigmoid"]))(x))
-    function = tf.function(model).get_concrete_function(tf.TensorSpec(inputs.shape, tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    images = rng.normal(0, 1, (8, *inputs.shape)).astype(np.float32)
-    converter.representative_dataset = lambda: ([image] for image in images)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    return converter.convert()
+    with tempfile.TemporaryDirectory() as saved:
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        signature = [tf.TensorSpec(inputs.shape, tf.float32)]
+        archive.add_endpoint("serve", lambda image: model(image, training=False), input_signature=signature)
+        archive.write_out(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=["serve"])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        images = rng.normal(0, 1, (8, *inputs.shape)).astype(np.float32)
+        converter.representative_dataset = lambda: ([image] for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        return converter.convert()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -152,7 +192,9 @@ def test_the_high_multiply_rounds_as_gemmlowp_does(arithmetic):
     edges = [0, 1, -1, 2**30, -(2**30), 2**31 - 1, -(2**31), 3, -3]
     rng = np.random.default_rng(0)
     pairs = [(a, b) for a in edges for b in (0, 1, 2**30, 2**31 - 1, 2**30 + 1)]
-    pairs += [(int(a), int(b)) for a, b in zip(rng.integers(-(2**31), 2**31, 500), rng.integers(2**30, 2**31, 500))]
+    pairs += list(
+        zip(rng.integers(-(2**31), 2**31, 500).tolist(), rng.integers(2**30, 2**31, 500).tolist(), strict=True)
+    )
     for a, b in pairs:
         assert arithmetic.high(a, b) == reference_high(a, b) == numerics.doubling_high_multiply(a, b)
     assert numerics.doubling_high_multiply(-(2**31), -(2**31)) == 2**31 - 1

@@ -4,6 +4,7 @@ import re
 import struct
 import time
 import zlib
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from firmware_tools.link import RefusedError, Session, Space, Timing, messages
 from firmware_tools.link.framing import Deframer, Frame, decode, encode
 from firmware_tools.link.messages import ANSWER, Kind, Refusal
 from tfviz.errors import InputError, LinkError
+from tfviz.trace import Trace
 
 NONCE = 0x1234
 
@@ -117,7 +119,8 @@ def test_hello_tells_the_model_and_the_digest_of_the_bytes_that_run(session):
     assert (hello.ops, hello.tensors, hello.inputs, hello.outputs) == (4, 6, 1, 1)
     assert hello.digest == DIGEST
     assert (hello.protocol, hello.arena_bytes, hello.payload, hello.tick_hz) == (1, 96, 1024, 0)
-    assert (hello.engine, hello.build) == ("built-in", "nano33ble")
+    assert hello.engine == f"built-in C99 kernels {metadata.version('tfviz')}"
+    assert hello.build == "nano33ble"
 
 
 def test_the_tables_name_what_is_alive_when(session):
@@ -159,6 +162,14 @@ def test_a_stale_frame_of_an_earlier_run_changes_nothing(line):
     assert struct.unpack("<BBI", stale[0].payload)[1] == Refusal.STALE
     following = ask(line, Kind.NEXT, 4, messages.pause(1, 1))
     assert messages.parse_op_done(following[0].payload).op == 1
+
+
+def test_a_late_repeat_of_hello_does_not_make_old_requests_new_again(line):
+    run = started(line, tiny_input())
+    ask(line, Kind.RUN, 3, run)
+    ask(line, Kind.HELLO, 1, bytes([messages.VERSION]))
+    stale = ask(line, Kind.INPUT, 2, struct.pack("<H", 1) + messages.store(0, 0, bytes(48)))
+    assert struct.unpack("<BBI", stale[0].payload)[1] == Refusal.STALE
 
 
 def test_a_request_with_another_nonce_is_refused_and_a_new_hello_ends_the_run(line):
@@ -333,6 +344,24 @@ def test_a_reset_in_the_middle_of_a_run_is_noticed(session, machine):
     session.hello()  # and goes on with a new session
     number = session.begin([(0, x)])
     assert session.run(number, [zlib.crc32(x)]).op == 0
+
+
+def test_what_was_received_before_the_line_broke_is_kept(machine, tmp_path):
+    class Short(EmulatorTransport):
+        def write(self, data):
+            frames = Deframer().feed(data)
+            if frames[0].kind != Kind.NEXT or frames[0].payload[2] < 2:
+                super().write(data)
+
+    with Device(Short(machine), tiny_graph(), digest=DIGEST, timing=Timing(tries=3)) as device:
+        x = tiny_input()
+        with pytest.raises(LinkError, match=r"no answer to NEXT .* the last good op was 1"):
+            device.run({"t0": x})
+        device.partial.save(tmp_path / "partial.npz")
+        kept = Trace.load(tmp_path / "partial.npz")
+        assert [step.index for step in kept.steps] == [0, 1]
+        assert kept.outputs == ()
+        assert np.array_equal(kept.steps[1].output.values, tiny_trace(x).steps[1].output.values)
 
 
 def test_digest_first_reads_nothing_where_all_is_exact(line):

@@ -98,7 +98,7 @@ def test_a_channel_is_cut_out_of_every_engines_picture(page: Path, tmp_path: Pat
             (each) => [each.width, each.height, [...each.getContext('2d').getImageData(0, 0, 1, 1).data]]),
         });
         const first = read();
-        document.getElementById('zoom-after').click();
+        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }));
         await wait(400);
         const second = read();
         document.getElementById('zoom-close').click();

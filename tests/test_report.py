@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_tools.report import words, write_report
+from firmware_tools.report.chart import charts
 from firmware_tools.report.layers import layers
 from firmware_tools.results import RunVerdict, Verdict
 from tfviz.errors import InputError
@@ -215,7 +216,7 @@ def test_the_outputs_are_the_models_own_and_the_model_is_left_as_it_was(net: ker
     assert set(vars(net)) == before
 
 
-def test_a_model_that_gives_no_classes_is_refused(net: keras.Model) -> None:
+def test_a_model_that_gives_no_classes_is_refused() -> None:
     maps = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3)])
     with pytest.raises(InputError, match=r"classifiers.*\(1, 14, 14, 2\)"):
         predict(maps, np.zeros((1, 16, 16, 3), np.float32))
@@ -238,8 +239,8 @@ def test_the_first_sentence_says_what_differs_first_and_the_next_by_how_much_and
     assert (said.mark, said.tone) == ("DIFFERS", "bad")
     assert said.details[0].startswith("2 of 4 layers")
     assert said.details[1].replace("\N{NO-BREAK SPACE}", " ") == (
-        "In pool (op 1, MAX_POOL_2D) 0.05 % of its values differ, by at most 2 LSB (image 0, row 0, column 0, channel 0)."
-        " Given the reference's own inputs, it still differs by 2 LSB."
+        "In pool (op 1, MAX_POOL_2D) 0.05 % of its values differ, by at most 2 LSB "
+        "(image 0, row 0, column 0, channel 0). Given the reference's own inputs, it still differs by 2 LSB."
     )
     assert said.details[2] == "Cause: single rounding in the pooling kernel."
 
@@ -277,17 +278,13 @@ def test_what_nobody_measured_is_not_shown(tmp_path: Path) -> None:
     bare = report_factory.comparison(
         samples=0, accuracy={}, confusion={}, top1_agreement=None, flash_bytes=None, ram_bytes=None, arena_bytes=None
     )
-    bare = dataclasses.replace(bare, ops=tuple(dataclasses.replace(op, instructions=None) for op in layerless()))
+    bare = dataclasses.replace(bare, ops=tuple(dataclasses.replace(op, instructions=None) for op in bare.ops))
     write_report(bare, tmp_path / "bare.html")
     html = (tmp_path / "bare.html").read_text()
     for absent in ("Flash used", "Accuracy", "Over the data", "What it saw", ">instructions<"):
         assert absent not in html
     assert "None" not in html
-    assert "nan" not in re.sub(r"<style>.*?</style>|<script.*?</script>", "", html, flags=re.S)
-
-
-def layerless() -> tuple:
-    return report_factory.comparison().ops
+    assert ">nan" not in re.sub(r"<style>.*?</style>|<script.*?</script>", "", html, flags=re.S)
 
 
 def test_every_layer_has_every_engine_at_one_scale_and_the_difference() -> None:
@@ -305,6 +302,26 @@ def test_every_layer_has_every_engine_at_one_scale_and_the_difference() -> None:
         ("INHERITED", "warn"),
         ("EXACT", "good"),
     ]
+
+
+def test_the_growth_of_the_error_is_drawn_where_there_is_any() -> None:
+    assert [chart.title[:6] for chart in charts(report_factory.comparison())] == ["Signal"]
+    made = charts(report_factory.comparison(faulty_op=1))[1]
+    accumulated, own = made.lines
+    assert [dot.text for dot in accumulated.dots][1] == "pool: accumulated 2 LSB"
+    zero, top = made.ticks[0][0], made.ticks[-1][0]
+    assert [dot.y for dot in accumulated.dots] == [zero, top, top, zero]
+    assert [dot.y for dot in own.dots] == [zero, top, zero, zero]
+
+
+def test_what_was_not_measured_is_a_gap_in_the_chart() -> None:
+    made = report_factory.comparison()
+    ops = [
+        dataclasses.replace(op, sqnr_db=value) for op, value in zip(made.ops, [30.0, None, np.inf, 20.0], strict=True)
+    ]
+    line = charts(dataclasses.replace(made, ops=tuple(ops)))[0].lines[0]
+    assert line.path.count("M") == 2
+    assert len(line.dots) == 2
 
 
 def test_a_report_asks_no_network_for_anything(tmp_path: Path) -> None:

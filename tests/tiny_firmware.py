@@ -64,12 +64,12 @@ def tiny_input(seed: int = 0) -> np.ndarray:
 
 
 def tiny_trace(x: np.ndarray, *, wrong_op: int | None = None) -> Trace:
-    """What the model computes, in NumPy; `wrong_op` adds 1 to the first value of that op's output, and goes on."""
+    """What the model computes, in NumPy; `wrong_op` flips a bit of that op's output, and goes on."""
 
     def made(index: int, values: np.ndarray) -> np.ndarray:
         if index == wrong_op:
             values = values.copy()
-            values.flat[0] += 1
+            values.flat[0] ^= 1
         return values
 
     def tensor(index: int, values: np.ndarray) -> Tensor:

@@ -218,7 +218,12 @@ def _explain(
 
     title, line = _said(chosen, picked, explained, x)
     shown = chosen.preprocess.display(x)
-    plot.save(plot.overlay_beside(shown, heat, target=title, method=method.name, layer=options.get("layer", "")), path)
+    plot.save(
+        plot.overlay_beside(
+            shown, heat, target=title, method=method.name, layer=options.get("layer", ""), colour_map="inferno"
+        ),
+        path,
+    )
     console.say(f"{picked.name}: {line}")
     console.wrote(path)
 

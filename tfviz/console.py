@@ -6,6 +6,7 @@ failure, 70 a fault of the program itself, 130 interrupted.
 """
 
 import contextlib
+import contextvars
 import logging
 import os
 import shlex
@@ -37,6 +38,7 @@ class Advance(Protocol):
         """So many more parts are done."""
 
 
+_running: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("running", default=())
 _PACKAGES = ("tfviz", "firmware_tools")
 _DEBUG = "--debug"
 
@@ -70,6 +72,7 @@ def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> Non
     """
     name = application.info.name or "tfviz"
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _running.set((name, *given))
     debug = _DEBUG in given or os.environ.get("TFVIZ_DEBUG", "") not in ("", "0")
     given = [argument for argument in given if argument != _DEBUG]
     with contextlib.nullcontext() if debug else quiet_tensorflow(), _own_messages(name, debug):
@@ -208,8 +211,8 @@ def size(number: int) -> str:
 
 
 def command_line() -> str:
-    """The command that is running, as a reader can repeat it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that `run` is running, as a reader can repeat it; empty outside of one."""
+    return shlex.join(_running.get())
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

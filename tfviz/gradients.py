@@ -14,15 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfviz.errors import InputError
-from tfviz.passes import Scored, in_parts, warn_of_probabilities
-from tfviz.quadrature import nodes
-from tfviz.stream import Block, blocks, chunk_size
-from tfviz.tap import Batch, execute, prepare
-from tfviz.tap.derivative import as_answer, derivative, rectifiers
-from tfviz.target import Plan, freeze, plan
-
-Array = npt.NDArray[Any]
+from tfviz import sampling
+from tfviz.input_gradient import check_real, input_gradients, over_channels
+from tfviz.passes import Scored, in_parts
+from tfviz.tap import prepare, steady
+from tfviz.tap.derivative import as_answer
+from tfviz.target import plan
 
 
 def gradient(
@@ -141,8 +138,10 @@ def smoothgrad(
 
     Source: Smilkov et al. 2017, section 3.
     """
-    mean, _ = _noisy(model, images, target, samples, noise, seed, class_names, batch_size)
-    return mean
+    job, moments = sampling.noisy(
+        model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
+    )
+    return job.answer([moment.mean for moment in moments])
 
 
 def squaregrad(
@@ -160,8 +159,10 @@ def squaregrad(
 
     Source: Hooker et al. 2019, section 3 (SmoothGrad squared).
     """
-    _, square = _noisy(model, images, target, samples, noise, seed, class_names, batch_size)
-    return square
+    job, moments = sampling.noisy(
+        model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
+    )
+    return job.answer([moment.variance + moment.mean**2 for moment in moments])
 
 
 def vargrad(
@@ -179,7 +180,10 @@ def vargrad(
 
     Zero for a linear model. The divisor is `samples`. Source: Adebayo et al. 2018, appendix.
     """
-    return _noisy(model, images, target, samples, noise, seed, class_names, batch_size, spread=True)[1]
+    job, moments = sampling.noisy(
+        model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
+    )
+    return job.answer([moment.variance for moment in moments])
 
 
 def integrated_gradients(
@@ -203,7 +207,8 @@ def integrated_gradients(
         steps: how many gradients.
         rule: "gauss-legendre" (the most exact), "midpoint" or "trapezoid".
     """
-    return _integrated(model, images, target, baseline, steps, rule, class_names, batch_size)[0]
+    options = {"baseline": baseline, "steps": steps, "rule": rule}
+    return sampling.integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[0]
 
 
 def integrated_gradients_residual(
@@ -218,7 +223,8 @@ def integrated_gradients_residual(
     batch_size: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """How far Integrated Gradients is from complete: the sum of the attributions minus (y(x) - y(x0)), `(B,)`."""
-    return _integrated(model, images, target, baseline, steps, rule, class_names, batch_size)[1]
+    options = {"baseline": baseline, "steps": steps, "rule": rule}
+    return sampling.integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[1]
 
 
 # How a gradient g at x, both (B, ..., C), becomes an attribution.
@@ -228,11 +234,6 @@ _REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "saliency": lambda _, g: over_channels(tf.reduce_max, tf.abs(g)),
     "saliency_sum": lambda _, g: over_channels(tf.reduce_sum, tf.abs(g)),
 }
-
-
-def over_channels(reduce: Callable[..., Any], values: Any) -> Any:
-    """Reduce the channel axis of `(B, H, W, C)`; what has no channel axis stays as it is."""
-    return reduce(values, axis=-1) if len(values.shape) > 3 else values
 
 
 def _pixels(
@@ -245,209 +246,22 @@ def _pixels(
     batch_size: int | None,
     rule: str = "",
 ) -> Any:
-    batch = prepare(model, images)
-    _check_real(batch)
-    wanted = plan(model, target, len(batch), class_names=class_names)
-    body = partial(_pixel_body, Scored(batch, wanted), reduction, rule)
-    return batch.answer(in_parts(model, (reduction, rule), body, batch, wanted, batch_size=batch_size))
+    with steady(model):
+        batch = prepare(model, images)
+        check_real(batch)
+        wanted = plan(model, target, len(batch), class_names=class_names)
+        body = partial(_pixel_body, Scored(batch, wanted), reduction, rule)
+        return batch.answer(in_parts(model, (reduction, rule), body, batch, wanted, batch_size=batch_size))
 
 
 def _pixel_body(scored: Scored, reduction: str, rule: str, model: Any, *tensors: Any) -> tuple[Any, list[Any]]:
-    gradients, doubtful, _ = _gradients(scored, rule, model, tensors[: scored.inputs], tensors[scored.inputs :])
+    gradients, doubtful, _ = input_gradients(scored, rule, model, tensors[: scored.inputs], tensors[scored.inputs :])
     reduce = _REDUCTIONS[reduction]
     answers = [reduce(x, g) for x, g in zip(tensors, gradients, strict=False)]
     return doubtful, [tf.cast(answer, tf.float32) for answer in answers]
 
 
-def _gradients(
-    scored: Scored, rule: str, model: Any, images: Sequence[Any], arguments: Sequence[Any]
-) -> tuple[list[Any], Any, Any]:
-    with derivative() as d, rectifiers(rule):
-        for image in images:
-            d.watch(image)
-        score, _, doubtful = scored(model, images, arguments, (), d)
-    return d.of(score, images), doubtful, score
-
-
-def _check_real(batch: Batch) -> None:
-    for dtype in batch.dtypes:
-        if not tf.as_dtype(dtype).is_floating:
-            raise InputError(f"The model's input is of dtype {dtype}, which has no gradient; explain a layer instead.")
-
-
-def _noisy(
-    model: Any,
-    images: Any,
-    target: Any,
-    samples: int,
-    noise: float,
-    seed: int,
-    class_names: Sequence[str] | None,
-    batch_size: int | None,
-    spread: bool = False,
-) -> tuple[Any, Any]:
-    """Mean gradient and mean square (or variance) over noisy copies, each summed over the channels."""
-    if samples < 1 or noise < 0:
-        raise InputError(f"samples={samples} and noise={noise} were given; at least 1 and at least 0 are expected.")
-    batch = prepare(model, images)
-    _check_real(batch)
-    wanted = freeze(model, batch, plan(model, target, len(batch), class_names=class_names))
-    body = partial(_noisy_body, Scored(batch, wanted))
-    sums = [np.zeros((2, *array.shape), np.float64) for array in batch.arrays]
-    draws: tuple[int, list[Array]] = (-1, [])
-    doubtful = False
-    for block in blocks(len(batch), samples, chunk_size(batch.arrays[0].shape[1:], batch_size)):
-        if draws[0] != block.first:
-            draws = block.first, _draws(batch, block, seed)
-        x = batch.part(block.start, block.stop)
-        deviations = [np.asarray(noise * _range(array), array.dtype) for array in x]
-        arguments = [*x, *draws[1], *deviations, *wanted.repeated(block.rows)]
-        doubt, results = execute(model, ("noisy", wanted.key), body, arguments, rows=False, function=wanted.function)
-        doubtful = doubtful or bool(doubt)
-        for total, (first, second) in zip(sums, results, strict=True):
-            total[0, block.start : block.stop] += first
-            total[1, block.start : block.stop] += second
-    warn_of_probabilities(doubtful)
-    means = [total / samples for total in sums]
-    seconds = [mean[1] - mean[0] ** 2 if spread else mean[1] for mean in means]
-    if spread:
-        seconds = [np.maximum(second, 0) for second in seconds]
-    return batch.answer([_summed(mean[0]) for mean in means]), batch.answer([_summed(s) for s in seconds])
-
-
-def _noisy_body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any]]:
-    n = scored.inputs
-    x, draws, deviations, arguments = tensors[:n], tensors[n : 2 * n], tensors[2 * n : 3 * n], tensors[3 * n :]
-    copies = [_flat(xi[:, None] + di[:, None] * ni[None]) for xi, ni, di in zip(x, draws, deviations, strict=True)]
-    gradients, doubtful, _ = _gradients(scored, "", model, copies, arguments)
-    sums = []
-    for image, g in zip(x, gradients, strict=True):
-        each = tf.reshape(g, tf.concat([[tf.shape(image)[0], -1], tf.shape(image)[1:]], 0))
-        sums.append((tf.reduce_sum(each, 1), tf.reduce_sum(each * each, 1)))
-    return tf.reduce_any(doubtful), sums
-
-
-def _flat(blocks_of_copies: Any) -> Any:
-    shape = blocks_of_copies.shape
-    flat = tf.reshape(blocks_of_copies, tf.concat([[-1], tf.shape(blocks_of_copies)[2:]], 0))
-    flat.set_shape([None, *shape[2:]])
-    return flat
-
-
-def _draws(batch: Batch, block: Block, seed: int) -> list[Array]:
-    """Normal draws for the block's samples; each sample has a stream of its own, so blocks do not matter."""
-    return [
-        np.stack(
-            [
-                np.random.default_rng([seed, position, sample])
-                .standard_normal(array.shape[1:], np.float64 if dtype == "float64" else np.float32)
-                .astype(dtype)
-                for sample in range(block.first, block.last)
-            ]
-        )
-        for position, (array, dtype) in enumerate(zip(batch.arrays, batch.dtypes, strict=True))
-    ]
-
-
-def _range(array: Array) -> Array:
-    axes = tuple(range(1, array.ndim))
-    span = array.max(axis=axes, keepdims=True) - array.min(axis=axes, keepdims=True)
-    return np.asarray(span)
-
-
-def _summed(values: Array) -> npt.NDArray[np.float32]:
-    return np.asarray(over_channels(np.sum, values), np.float32)
-
-
-def _integrated(
-    model: Any,
-    images: Any,
-    target: Any,
-    baseline: Any,
-    steps: int,
-    rule: str,
-    class_names: Sequence[str] | None,
-    batch_size: int | None,
-) -> tuple[Any, npt.NDArray[np.float32]]:
-    places, weights = nodes(rule, steps)
-    batch = prepare(model, images)
-    _check_real(batch)
-    start = _baselines(batch, baseline)
-    wanted = freeze(model, batch, plan(model, target, len(batch), class_names=class_names))
-    body = partial(_path_body, Scored(batch, wanted))
-    totals = [np.zeros(array.shape, np.float64) for array in batch.arrays]
-    ends = np.zeros(len(batch))
-    # Two more samples of weight 0, the path's ends, give y(x) and y(x0) for the residual.
-    alphas, shares = np.append(places, [0.0, 1.0]), np.append(weights, [0.0, 0.0])
-    at_ends = np.append(np.zeros(len(places)), [-1.0, 1.0])
-    doubtful = False
-    for block in blocks(len(batch), len(alphas), chunk_size(batch.arrays[0].shape[1:], batch_size)):
-        some = slice(block.first, block.last)
-        x = batch.part(block.start, block.stop)
-        x0 = start.part(block.start, block.stop)
-        steps_here = [np.asarray(a[some], np.float64) for a in (alphas, shares, at_ends)]
-        arguments = [*x, *x0, *steps_here, *wanted.repeated(block.rows)]
-        doubt, results, difference = execute(
-            model, ("path", wanted.key), body, arguments, rows=False, function=wanted.function
-        )
-        doubtful = doubtful or bool(doubt)
-        for total, result in zip(totals, results, strict=True):
-            total[block.start : block.stop] += result
-        ends[block.start : block.stop] += difference
-    warn_of_probabilities(doubtful)
-    attributions = [
-        (np.asarray(x, np.float64) - np.asarray(x0, np.float64)) * total
-        for x, x0, total in zip(batch.arrays, start.arrays, totals, strict=True)
-    ]
-    sums = sum(a.reshape(len(batch), -1).sum(axis=1) for a in attributions)
-    return batch.answer([_summed(a) for a in attributions]), np.asarray(sums - ends, np.float32)
-
-
-def _path_body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any], Any]:
-    n = scored.inputs
-    x, x0, (alphas, shares, at_ends), arguments = (
-        tensors[:n],
-        tensors[n : 2 * n],
-        tensors[2 * n : 2 * n + 3],
-        tensors[2 * n + 3 :],
-    )
-    path = [_flat(_along(a, b, alphas)) for a, b in zip(x0, x, strict=True)]
-    gradients, doubtful, score = _gradients(scored, "", model, path, arguments)
-    means = []
-    for image, g in zip(x, gradients, strict=True):
-        each = tf.reshape(g, tf.concat([[tf.shape(image)[0], -1], tf.shape(image)[1:]], 0))
-        means.append(tf.einsum("bs...,s->b...", each, tf.cast(shares, each.dtype)))
-    scores = tf.reshape(tf.cast(score, tf.float64), [tf.shape(x[0])[0], -1])
-    return tf.reduce_any(doubtful), means, tf.linalg.matvec(scores, at_ends)
-
-
-def _along(start: Any, end: Any, alphas: Any) -> Any:
-    shape = [1, -1, *([1] * (end.shape.rank - 1))]
-    return start[:, None] + tf.reshape(tf.cast(alphas, end.dtype), shape) * (end - start)[:, None]
-
-
-def _baselines(batch: Batch, baseline: Any) -> Batch:
-    """The baseline of each input, broadcast to its images without a copy."""
-    count = len(batch.arrays)
-    if isinstance(baseline, dict):
-        listed = [baseline[key] for key, _ in sorted(batch.like.items(), key=lambda item: item[1])]
-    elif isinstance(baseline, (list, tuple)) and count > 1:
-        listed = list(baseline)
-    else:
-        listed = [baseline] * count
-    arrays = []
-    for array, given in zip(batch.arrays, listed, strict=True):
-        try:
-            arrays.append(np.broadcast_to(np.asarray(given, np.float64), array.shape))
-        except ValueError:
-            raise InputError(
-                f"The baseline has shape {np.shape(given)}, which does not broadcast to the images {array.shape}."
-            ) from None
-    return Batch(tuple(arrays), batch.dtypes, batch.like, batch.structure)
-
-
 __all__ = [
-    "Plan",
     "deconvnet",
     "gradient",
     "gradient_input",

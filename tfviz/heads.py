@@ -9,6 +9,8 @@ import tensorflow as tf
 
 # Ops that hand the same numbers on in the same order, so that what is before them stands for what is after them.
 _SAME_NUMBERS = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"})
+# Ops that end a linear layer: what they give is no probability, whatever its value.
+_LINEAR = frozenset({"MatMul", "BatchMatMulV2", "BiasAdd", "Add", "AddV2", "Conv2D", "Einsum"})
 _SQUASHING = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 
 
@@ -21,11 +23,12 @@ class Head:
 
     logits: Any
     squash: str
+    linear: bool = False
 
     def under(self, mask: Any) -> "Head":
         """The logits summed over a mask `(B, ...)`."""
         weights = tf.cast(mask, self.logits.dtype)[..., tf.newaxis]
-        return Head(tf.reduce_sum(self.logits * weights, axis=list(range(1, self.logits.shape.rank - 1))), self.squash)
+        return Head(tf.reduce_sum(self.logits * weights, axis=list(range(1, self.logits.shape.rank - 1))), self.squash, True)
 
     @property
     def one_unit(self) -> bool:
@@ -61,7 +64,7 @@ class Head:
 
     def seems_probability(self) -> Any:
         """For each image, whether the numbers taken for logits are between 0 and 1 and sum to 1."""
-        if self.one_unit:
+        if self.one_unit or self.linear:
             return tf.zeros_like(self.logits[:, 0], tf.bool)
         low = tf.reduce_min(self.logits, axis=-1)
         return (low >= 0) & (tf.abs(tf.reduce_sum(self.logits, axis=-1) - 1) < 1e-3)
@@ -73,21 +76,27 @@ def heads(outputs: Any) -> list[Head]:
 
 
 def _head(tensor: Any) -> Head:
-    found, squash = (_logits_by_mark if tf.executing_eagerly() else _logits_in_graph)(tensor)
+    eager = tf.executing_eagerly()
+    found, squash = (_logits_by_mark if eager else _logits_in_graph)(tensor)
     logits = found if found.dtype == tf.float64 else tf.cast(found, tf.float32)
     if squash:
         logits = tf.reshape(logits, tf.shape(tensor))
         logits.set_shape(tensor.shape)
     if logits.shape.rank == 1:
         logits = logits[:, tf.newaxis]
-    return Head(logits, squash)
+    return Head(logits, squash, not eager and _before(found).op.type in _LINEAR)
+
+
+def _before(tensor: Any) -> Any:
+    """The tensor whose numbers `tensor` hands on."""
+    while tensor.op.type in _SAME_NUMBERS:
+        tensor = tensor.op.inputs[0]
+    return tensor
 
 
 def _logits_in_graph(tensor: Any) -> tuple[Any, str]:
     """Walk back from an output to the softmax or sigmoid that made it."""
-    at = tensor
-    while at.op.type in _SAME_NUMBERS:
-        at = at.op.inputs[0]
+    at = _before(tensor)
     if at.op.type in _SQUASHING and len(at.op.inputs) == 1:
         return at.op.inputs[0], _SQUASHING[at.op.type]
     return tensor, ""

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz import _decode
-from tfviz.errors import InputError
+from tfviz.errors import EmptyMapWarning, InputError
 from tfviz.files import write_bytes
 
 Array = npt.NDArray[Any]
@@ -32,10 +32,6 @@ Method = Literal["bilinear", "area", "nearest"]
 Size = int | tuple[int, int]
 
 METHODS: tuple[str, ...] = get_args(Method)
-
-
-class EmptyMapWarning(UserWarning):
-    """A map is the same everywhere, so its picture says nothing (often all zero after a final ReLU)."""
 
 
 def read_image(path: str | os.PathLike[str]) -> Pixels:
@@ -174,7 +170,7 @@ def normalize(maps: Array, *, centre: float | None = None) -> Floats:
 
     Without `centre`: (x - min) / (max - min). With it, for signed maps: 0.5 + (x - centre) / (2 max |x - centre|), so
     that `centre` stays in the middle of the colour map. A map that is the same everywhere becomes 0 (with `centre`, a
-    map that equals it everywhere becomes 0.5) and raises `EmptyMapWarning`.
+    map that equals it everywhere becomes 0.5) and warns of it (`EmptyMapWarning`).
 
     >>> normalize(np.array([[1.0, 3.0], [5.0, 5.0]]))
     array([[0. , 0.5], [1. , 1. ]], dtype=float32)
@@ -279,8 +275,8 @@ def as_pictures(images: Array) -> Pixels:
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
         raise InputError(
-            f"Pictures are uint8 RGB, not {pixels.dtype} (int8 is taken as already quantised; Preprocess.display turns a "
-            "model's input back into a picture)."
+            f"Pictures are uint8 RGB, not {pixels.dtype} (int8 is taken as already quantised; Preprocess.display turns "
+            "a model's input back into a picture)."
         )
     if pixels.ndim == 2:
         pixels = pixels[None, :, :, None]

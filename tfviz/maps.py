@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tfviz.errors import InputError
 from tfviz.stream import chunk_size
-from tfviz.tap import Tap, execute, locate, prepare, run, survey
+from tfviz.tap import Tap, execute, locate, prepare, run, steady, survey
 from tfviz.tap.derivative import as_answer
 
 Array = npt.NDArray[Any]
@@ -37,16 +37,17 @@ def feature_maps(model: Any, images: Any, layers: Any = None, *, batch_size: int
     array([[ 5.,  7.],
            [13., 15.]], dtype=float32)
     """
-    batch = prepare(model, images)
-    addresses, taps = _wanted(model, layers)
-    if not taps:
-        raise InputError("No layer was asked for, or the model has none that can be tapped.")
-    body = _Maps(tuple(taps), batch.structure)
-    parts = [
-        execute(model, ("maps", body.taps), body, arrays)
-        for _, arrays in batch.parts(chunk_size(batch.arrays[0].shape[1:], batch_size))
-    ]
-    return {address: _joined([part[i] for part in parts]) for i, address in enumerate(addresses)}
+    with steady(model):
+        batch = prepare(model, images)
+        addresses, taps = _wanted(model, layers)
+        if not taps:
+            raise InputError("No layer was asked for, or the model has none that can be tapped.")
+        body = _Maps(tuple(taps), batch.structure)
+        parts = [
+            execute(model, ("maps", body.taps), body, arrays)
+            for _, arrays in batch.parts(chunk_size(batch.arrays[0].shape[1:], batch_size))
+        ]
+        return {address: _joined([part[i] for part in parts]) for i, address in enumerate(addresses)}
 
 
 class _Maps:

@@ -35,7 +35,7 @@ def load_model(spec: str | os.PathLike[str]) -> "keras.Model":
             TensorFlow; one sentence that says what to do.
     """
     text = os.fspath(spec)
-    if Path(text).suffix.lower() in SUFFIXES or Path(text).exists():
+    if Path(text).suffix in SUFFIXES or Path(text).exists():
         return _load_file(Path(text))
     if ":" in text:
         return _call_builder(text)
@@ -87,7 +87,7 @@ def _load_file(path: Path) -> "keras.Model":
         raise InputError(f"{path} is a folder; MODEL is a .keras or .h5 file (save a SavedModel again as .keras).")
     if not path.exists():
         raise InputError(f"There is no model file {path}.{near_names(path)}")
-    suffix = path.suffix.lower()
+    suffix = path.suffix
     if suffix == ".tflite":
         raise InputError(
             f"{path} is a TensorFlow Lite model, which firmware-tools takes; here a .keras or .h5 is meant."

@@ -19,7 +19,7 @@ from tfviz.heads import Head, heads
 from tfviz.stream import chunk_size
 from tfviz.tap.images import Batch, prepare
 from tfviz.tap.patch import run
-from tfviz.tap.program import Weak, execute
+from tfviz.tap.program import Weak, execute, steady
 from tfviz.tap.survey import Survey, survey
 
 Array = npt.NDArray[Any]
@@ -266,21 +266,23 @@ def scores(
     model: Any, images: Any, target: Any = None, *, class_names: Sequence[str] | None = None
 ) -> npt.NDArray[np.float32]:
     """The numbers that are explained, `(B,)`: of None, each image's own class's logit. Arguments as of `plan`."""
-    batch = prepare(model, images)
-    wanted = plan(model, target, len(batch), class_names=class_names)
-    body = _Scores(batch.structure, len(batch.arrays), wanted.scorer())
-    parts = []
-    size = chunk_size(batch.arrays[0].shape[1:])
-    for start, arrays in batch.parts(size):
-        arguments = [*arrays, *wanted.rows(start, start + size)]
-        parts.append(execute(model, ("scores", wanted.key), body, arguments, function=wanted.function))
-    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+    with steady(model):
+        batch = prepare(model, images)
+        wanted = plan(model, target, len(batch), class_names=class_names)
+        body = _Scores(batch.structure, len(batch.arrays), wanted.scorer())
+        parts = []
+        size = chunk_size(batch.arrays[0].shape[1:])
+        for start, arrays in batch.parts(size):
+            arguments = [*arrays, *wanted.rows(start, start + size)]
+            parts.append(execute(model, ("scores", wanted.key), body, arguments, function=wanted.function))
+        return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
 
 def predictions(model: Any, images: Any, *, output: str | int | None = None) -> npt.NDArray[np.int32]:
     """Each image's own class, `(B,)`: what the target None stands for."""
-    batch = prepare(model, images)
-    return freeze(model, batch, plan(model, Target("logit", (None,), output), len(batch))).arrays[0]
+    with steady(model):
+        batch = prepare(model, images)
+        return freeze(model, batch, plan(model, Target("logit", (None,), output), len(batch))).arrays[0]
 
 
 class _Scores:

@@ -101,7 +101,7 @@ class Trace:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace as `.npz`: a JSON header and one array for each tensor. Whole or not at all."""
-        arrays: dict[str, Array] = {}
+        arrays: dict[str, Any] = {}
 
         def describe(tensor: Tensor) -> dict[str, Any]:
             key = f"t{len(arrays)}"

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from firmware_tools import boards
@@ -18,6 +19,9 @@ from firmware_tools.build.script import linker_script
 from firmware_tools.graph import Graph
 from tfviz.errors import InputError
 from tfviz.files import write_text
+
+ENGINE = "built-in C99 kernels"
+"""Name of the kernel set that the generated code runs on; a device answers it at HELLO, with its version."""
 
 LINK = ("about.c", "crc32.c", "frame.c", "memory.c", "reply.c", "serve.c", "server.c")
 _BARE = (
@@ -120,7 +124,6 @@ def compile_firmware(
     """Compile generated `files` with the `kernels` for `board`: what `build` does when the C is there."""
     folder = Path(out)
     script = folder / "link.ld"
-    write_text(script, linker_script(board))
     start = zig.FIRMWARE / "ports" / ("start_arm.c" if board.core.architecture == "arm" else "start_riscv.c")
     port = zig.FIRMWARE / "ports" / "emulated" / "port.c"
     arguments = [
@@ -133,6 +136,7 @@ def compile_firmware(
         str(start),
         str(port),
     ]
+    write_text(script, linker_script(board))
     target = folder / "firmware.elf"
     try:
         _compile_once(arguments, files, target, what=f"the firmware for {board.name}")
@@ -191,6 +195,7 @@ def _common(
         f"-I{zig.FIRMWARE}",
         f"-I{zig.FIRMWARE / 'nn'}",
         f"-DLINK_OUTPUTS={outputs}",
+        f'-DLINK_ENGINE="{ENGINE} {metadata.version("tfviz")}"',
         f'-DLINK_BUILD="{target}"',
         *(str(folder / name) for name in files if name.endswith(".c")),
         *(str(zig.FIRMWARE / "nn" / name) for name in kernels),

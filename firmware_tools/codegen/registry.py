@@ -15,7 +15,12 @@ import numpy as np
 
 from firmware_tools.graph import Array, Graph, GraphTensor, Op
 
-ALIASES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+_FIXED_BATCH = "it comes of an input without a fixed batch: convert with a batch of 1"
+_ADVICE = {
+    "SHAPE": _FIXED_BATCH,
+    "STRIDED_SLICE": _FIXED_BATCH,
+    "PACK": _FIXED_BATCH,
+}
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of the program: the answer "this op is outside"
@@ -172,5 +177,6 @@ def lower(graph: Graph, op: Op) -> Lowered:
     _import_ops()
     lowering = _LOWERINGS.get(op.name)
     if lowering is None:
-        raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; replace the layer")
+        advice = _ADVICE.get(op.name, "replace the layer")
+        raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {advice}")
     return lowering(Node(graph, op))

@@ -58,3 +58,16 @@ def folded_bias(node: Node, position: int, input_zero_point: int, weight_sums: A
 def padded_rows(matrix: Array) -> Array:
     """Rows of int8 with zeros appended up to a multiple of four bytes, so that each begins at a word."""
     return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 4)))
+
+
+def in_turns(rows: Array, count: int) -> Array:
+    """Bytes in the order in which the inner loop reads them: `count` rows in turns, a word of four bytes each.
+
+    Rows of zeros are appended where their number is no multiple of `count`.
+
+    >>> in_turns(np.arange(16, dtype=np.int8).reshape(2, 8), 2)
+    array([ 0,  1,  2,  3,  8,  9, 10, 11,  4,  5,  6,  7, 12, 13, 14, 15],
+          dtype=int8)
+    """
+    full = np.pad(rows, ((0, -rows.shape[0] % count), (0, 0)))
+    return full.reshape(-1, count, rows.shape[1] // 4, 4).transpose(0, 2, 1, 3).ravel()

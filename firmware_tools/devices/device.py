@@ -11,7 +11,7 @@ from firmware_tools import codegen
 from firmware_tools.graph import Graph, GraphTensor, Op
 from firmware_tools.link import Session, Space, Timing, Transport
 from firmware_tools.link.messages import Digest, OpDone
-from firmware_tools.link.session import DEFAULT_TIMING
+from firmware_tools.link.patience import DEFAULT_TIMING
 from tfviz.errors import InputError, LinkError
 from tfviz.trace import Array, Step, Tensor, Trace
 
@@ -31,6 +31,8 @@ class Device:
         fingerprint: SHA-256 of the model file, hexadecimal.
         hello: the device's answer to HELLO.
         last_line_bytes: bytes over the line, both ways, of the last run.
+        partial: what a run that ended in a LinkError had received until then, a trace without its last steps; None
+            after a run that ended well.
 
     Raises:
         InputError: the device runs another model and `allow_other_model` is false.
@@ -50,6 +52,7 @@ class Device:
         self.graph = graph
         self.fingerprint = graph.fingerprint
         self.last_line_bytes = 0
+        self.partial: Trace | None = None
         self._transport = transport
         self.session = Session(transport, timing=timing)
         try:
@@ -82,22 +85,27 @@ class Device:
             raise InputError("A forced run needs a reference trace to force.")
         before = self._line_bytes()
         tensors = _checked_inputs(self.graph, inputs)
-        blobs = [(index, _bytes(tensor.values)) for index, tensor in tensors.items()]
-        number = self.session.begin(blobs)
-        run = _Run(self, number, tensors, reference, forced=forced, read=read)
-        for op in self.graph.ops:
-            run.pass_op(op)
-        trace = Trace(
+        self.partial = None
+        run = _Run(self, tensors, reference, forced=forced, read=read)
+        try:
+            run.pass_all()
+        except LinkError:
+            self.partial = self._trace(run)
+            raise
+        finally:
+            self.last_line_bytes = self._line_bytes() - before
+        return self._trace(run)
+
+    def _trace(self, run: "_Run") -> Trace:
+        return Trace(
             engine=self.name,
             kernels=self.kernels,
             fingerprint=self.fingerprint,
-            inputs=tuple(tensors.values()),
-            steps=tuple(run.steps) if read else (),
-            outputs=tuple(run.output(index) for index in self.graph.outputs),
-            forced=forced,
+            inputs=run.values(self.graph.inputs),
+            steps=tuple(run.steps) if run.read else (),
+            outputs=run.values(self.graph.outputs),
+            forced=run.forced,
         )
-        self.last_line_bytes = self._line_bytes() - before
-        return trace
 
     def take_instructions(self) -> int | None:
         """Instructions that ops executed since the last call, where the device counts them."""
@@ -123,29 +131,30 @@ class _Run:
     """One run while it lasts: what each tensor held when its op was done, and what it should hold."""
 
     def __init__(
-        self,
-        device: Device,
-        number: int,
-        inputs: Mapping[int, Tensor],
-        reference: Trace | None,
-        *,
-        forced: bool,
-        read: bool,
+        self, device: Device, inputs: Mapping[int, Tensor], reference: Trace | None, *, forced: bool, read: bool
     ) -> None:
         self.steps: list[Step] = []
+        self.forced = forced
+        self.read = read
         self._device = device
-        self._number = number
-        self._forced = forced
-        self._read = read
+        self._number = 0
         self._reference = {} if reference is None else {step.index: step for step in reference.steps}
         self._values: dict[int, Tensor] = dict(inputs)
         self._left: dict[int, int] = {index: tensor.crc32 for index, tensor in inputs.items()}  # CRCs left in memory
         self._makers: dict[int, str] = {}
 
+    def pass_all(self) -> None:
+        """Send the inputs and let all ops run."""
+        blobs = [(index, _bytes(tensor.values)) for index, tensor in self._values.items()]
+        self._number = self._device.session.begin(blobs)
+        self._device.take_instructions()  # of a run that was broken off
+        for op in self._device.graph.ops:
+            self.pass_op(op)
+
     def pass_op(self, op: Op) -> None:
         """Let one op run; keep its outputs, read or taken over from the reference."""
         session = self._device.session
-        if self._forced:
+        if self.forced:
             self._check_inputs(op)
         if op.index == 0:
             done = session.run(self._number, [self._left[index] for index in self._device.graph.inputs])
@@ -165,13 +174,13 @@ class _Run:
             )
         )
 
-    def output(self, index: int) -> Tensor:
-        """A model output of the finished run."""
-        return self._values[index]
+    def values(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
+        """Those of these tensors that are known by now."""
+        return tuple(self._values[index] for index in indices if index in self._values)
 
     def _outputs(self, op: Op, done: OpDone) -> list[Tensor]:
         expected = self._expected(op)
-        wanted = self._read or any(index in self._device.graph.outputs for index in op.outputs)
+        wanted = self.read or any(index in self._device.graph.outputs for index in op.outputs)
         outputs = []
         for digest, index in zip(self._checked(op, done), op.outputs, strict=True):
             reference = expected.get(index)
@@ -181,9 +190,9 @@ class _Run:
                 values = reference.values if equal and reference is not None else self._fetch(op, digest, index)
                 self._values[index] = _tensor(described, values.reshape(described.shape))
                 outputs.append(self._values[index])
-            if self._forced and not equal:
+            if self.forced and not equal:
                 self._force(op, index, reference)
-            self._left[index] = digest.crc32 if reference is None or not self._forced else reference.crc32
+            self._left[index] = digest.crc32 if reference is None or not self.forced else reference.crc32
             self._makers[index] = f"op {op.index} ({op.name})"
         return outputs
 

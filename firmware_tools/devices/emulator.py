@@ -10,12 +10,13 @@ from firmware_tools.boards import Board
 from firmware_tools.build import Build, elf
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.machine import FaultError, Machine
-from firmware_tools.link.session import DEFAULT_TIMING, Timing
+from firmware_tools.graph import Graph
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 
 __all__ = ["EmulatedBoard", "EmulatorTransport", "FaultError"]
 
-BLOCKS = 20_000_000_000
-"""Blocks of instructions that the firmware may execute before it must rest: minutes, for a model that fits a board."""
+BLOCKS = 100_000_000
+"""Blocks of instructions that firmware may execute before it must rest, beside what its model needs: seconds."""
 
 
 class EmulatorTransport:
@@ -71,8 +72,15 @@ class EmulatedBoard(Device):
         place = build.cache_folder(loaded, f"{board.name}-{optimize}") if folder is None else folder
         self.build: Build = build.build(loaded, board, place, optimize=optimize)
         self.machine = Machine(board, elf.read(self.build.elf))
-        super().__init__(EmulatorTransport(self.machine), loaded, digest=self.build.digest, timing=timing)
+        line = EmulatorTransport(self.machine, blocks=BLOCKS + _generous(loaded))
+        super().__init__(line, loaded, digest=self.build.digest, timing=timing)
 
     def take_instructions(self) -> int | None:
         """Instructions that ops executed since the last call, exactly."""
         return self.machine.take_instructions()
+
+
+def _generous(graph: Graph) -> int:
+    """More blocks of instructions than any kernel takes for one inference: a loop without an end is still found."""
+    values = sum(graph.tensors[index].elements for op in graph.ops for index in op.outputs)
+    return 50 * graph.macs + 2_000 * values

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware_tools import build
 from firmware_tools.devices.device import Device
-from firmware_tools.link.session import DEFAULT_TIMING, Timing
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from tfviz.errors import LinkError
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from firmware_tools.devices.device import Device
-from firmware_tools.link.session import DEFAULT_TIMING, Timing
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from tfviz.errors import InputError, LinkError
 
 _POLL = 0.02

@@ -5,7 +5,8 @@ write either end from it alone.
 """
 
 from firmware_tools.link.messages import Kind, Space
-from firmware_tools.link.session import DEFAULT_TIMING, RefusedError, Session, Timing
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing
+from firmware_tools.link.session import RefusedError, Session
 from firmware_tools.link.transport import Transport
 
 __all__ = ["DEFAULT_TIMING", "Kind", "RefusedError", "Session", "Space", "Timing", "Transport"]

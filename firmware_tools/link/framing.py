@@ -26,7 +26,7 @@ def encode(frame: Frame) -> bytes:
     r"""Bytes of `frame` for the line. The zero in front ends whatever noise the line carried before.
 
     >>> encode(Frame(kind=0x0B, sequence=1, nonce=2, payload=b"")).hex()
-    '00030b0101020101054a5fba4800'
+    '00030b010202010105aa903efe00'
     """
     body = _HEADER.pack(frame.kind, frame.sequence, frame.nonce) + frame.payload
     return b"\0" + cobs.encode(body + _CRC.pack(zlib.crc32(body))) + b"\0"

@@ -13,31 +13,13 @@ from typing import TypeVar
 from firmware_tools.link import messages
 from firmware_tools.link.framing import Deframer, Frame, encode
 from firmware_tools.link.messages import ANSWER, Digest, Hello, Kind, OpDone, OpRow, Refusal, Space, Stats, TensorRow
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing, Wait
 from firmware_tools.link.transport import Transport
 from tfviz.errors import LinkError
 
 _Row = TypeVar("_Row")
 SMALLEST_CHUNK = 16
 """Bytes of payload below which frames do not shrink, however bad the line."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """How patient the host is, in seconds.
-
-    `quiet` is how long a line may stay silent before a request is sent again (it doubles up to `longest_quiet`);
-    `request` bounds any request but those that run an op, `op` bounds those. `tries` bounds a line that knows that
-    nothing will come and so never makes anybody wait.
-    """
-
-    quiet: float = 0.3
-    longest_quiet: float = 5.0
-    request: float = 10.0
-    op: float = 120.0
-    tries: int = 1000
-
-
-DEFAULT_TIMING = Timing()
 
 
 class RefusedError(LinkError):
@@ -61,7 +43,7 @@ class Counters:
 class Session:
     """One host, one device, one line.
 
-    >>> from firmware_tools.link.transport import Transport
+    >>> from firmware_tools.link import Timing
     >>> class Silent:
     ...     name = "a cut cable"
     ...     def write(self, data): pass
@@ -134,7 +116,7 @@ class Session:
         """Bytes of a tensor or constant at pause `at`, in windows; what got lost is asked for again, not the rest."""
         buffer = bytearray(length)
         missing = [(0, length)]
-        wait = _Wait(self, Kind.READ, self.timing.request)
+        wait = Wait(self.timing, self.timing.request)
         while missing:
             start, end = missing.pop(0)
             payload = messages.pause(number, at) + messages.window(space, name, start, end - start, self.chunk)
@@ -142,10 +124,10 @@ class Session:
             lost = _holes((start, end), got)
             missing[:0] = lost
             if got:
-                wait = _Wait(self, Kind.READ, self.timing.request)
+                wait = Wait(self.timing, self.timing.request)
             if lost:
                 self._shrink()
-                wait.again()
+                self._repeat(Kind.READ, wait)
         return bytes(buffer)
 
     def abort(self) -> None:
@@ -175,26 +157,37 @@ class Session:
 
     def _store(self, kind: Kind, head: bytes, tensor: int, data: bytes) -> None:
         offset = 0
-        wait = _Wait(self, kind, self.timing.request)
+        wait = Wait(self.timing, self.timing.request)
         while offset < len(data):
             part = data[offset : offset + self.chunk]
             if self._attempt(self._frame(kind, head + messages.store(tensor, offset, part)), wait.quiet) is None:
                 self._shrink()
-                wait.again()
+                self._repeat(kind, wait)
             else:
                 offset += len(part)
                 self._grow()
-                wait = _Wait(self, kind, self.timing.request)
+                wait = Wait(self.timing, self.timing.request)
 
     def _request(self, kind: Kind, payload: bytes, *, patience: float | None = None) -> bytes:
         """Send the same frame until its answer comes; the device knows a repeat by its content."""
         frame = self._frame(kind, payload)
-        wait = _Wait(self, kind, self.timing.request if patience is None else patience)
+        wait = Wait(self.timing, self.timing.request if patience is None else patience)
         while True:
             answer = self._attempt(frame, wait.quiet)
             if answer is not None:
                 return answer
+            self._repeat(kind, wait)
+
+    def _repeat(self, kind: Kind, wait: Wait) -> None:
+        """Count a repeat of a request, or give up with one sentence."""
+        try:
             wait.again()
+        except TimeoutError as error:
+            raise LinkError(
+                f"{self.transport.name}: no answer to {kind.name} {error}; {self.last_good}. "
+                "Check cable, power and baud rate."
+            ) from None
+        self.counters.repeated += 1
 
     def _attempt(self, frame: Frame, quiet: float) -> bytes | None:
         """Send `frame` once; None where the line then stays silent for `quiet` seconds."""
@@ -263,7 +256,8 @@ class Session:
             return
         name = Refusal(refusal).name if refusal in set(Refusal) else str(refusal)
         asked = Kind(kind).name if kind in set(Kind) else f"message {kind:#04x}"
-        raise RefusedError(f"{self.transport.name}: the device refused {asked} ({name}, {detail:#x}).", refusal, detail)
+        sentence = f"{self.transport.name}: the device refused {asked} ({name}, {detail:#x}); {self.last_good}."
+        raise RefusedError(sentence, refusal, detail)
 
     def _grow(self) -> None:
         self._clean += 1
@@ -274,31 +268,6 @@ class Session:
     def _shrink(self) -> None:
         self._clean = 0
         self.chunk = max(self.chunk // 2, SMALLEST_CHUNK)
-
-
-class _Wait:
-    """How long one request has been waited for, and when that is enough."""
-
-    def __init__(self, session: Session, kind: Kind, patience: float) -> None:
-        self.quiet = session.timing.quiet
-        self._session = session
-        self._kind = kind
-        self._patience = patience
-        self._started = time.monotonic()
-        self._tries = 1
-
-    def again(self) -> None:
-        """Wait longer next time; LinkError where patience is at its end."""
-        session = self._session
-        elapsed = time.monotonic() - self._started
-        if elapsed >= self._patience or self._tries >= session.timing.tries:
-            raise LinkError(
-                f"{session.transport.name}: no answer to {self._kind.name} in {elapsed:.1f} s "
-                f"({self._tries} tries); {session.last_good}. Check cable, power and baud rate."
-            )
-        self._tries += 1
-        session.counters.repeated += 1
-        self.quiet = min(2 * self.quiet, session.timing.longest_quiet)
 
 
 def _holes(wanted: tuple[int, int], got: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

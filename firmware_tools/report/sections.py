@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from firmware_tools.report.chart import charts
 from firmware_tools.report.layers import layers
 from firmware_tools.report.words import (
     MEANING,
@@ -10,6 +11,7 @@ from firmware_tools.report.words import (
     board_title,
     count,
     decibel,
+    describe,
     headline,
     key_facts,
     kilobytes,
@@ -41,7 +43,9 @@ def headline_section(comparison: Comparison) -> Section:
 
 def shots_section(shots: Sequence[Shot]) -> Section:
     """The images: what was shown, where the network looks, what every engine said."""
-    return section("shots.html.j2", "images", "What it saw and what it said", shots=shots)
+    explained = any(overlay.heat for shot in shots for overlay in shot.overlays)
+    note = "Grad-CAM and saliency are of the float model, for the class that it names." if explained else ""
+    return section("shots.html.j2", "images", "What it saw and what it said", shots=shots, note=note)
 
 
 def layers_section(comparison: Comparison, shots: Sequence[Shot]) -> Section:
@@ -77,7 +81,16 @@ def table_section(comparison: Comparison) -> Section:
     seen = [
         (str(verdict), MEANING[verdict]) for verdict in MEANING if any(op.verdict is verdict for op in comparison.ops)
     ]
-    return section("table.html.j2", "table", "Numbers", packages=PACKAGES, rows=rows, columns=columns, meanings=seen)
+    return section(
+        "table.html.j2",
+        "table",
+        "Numbers",
+        packages=PACKAGES,
+        rows=rows,
+        columns=columns,
+        meanings=seen,
+        charts=charts(comparison),
+    )
 
 
 def _cells(op: OpResult, comparison: Comparison) -> dict[str, tuple[str, float | None]]:

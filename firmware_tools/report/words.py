@@ -41,8 +41,8 @@ def headline(comparison: Comparison) -> Headline:
             else f"{_capital(engine)} computes exactly what {reference} computes."
         )
         detail = (
-            f"All {comparison.total_ops} layers on {engine} gave the same bytes as {reference} in {images} "
-            f"(kernels: {_kernels(comparison)})."
+            f"All {comparison.total_ops} layers {_place(comparison)} {engine} gave the same bytes as {reference} in "
+            f"{images} (kernels: {_kernels(comparison)})."
         )
         return Headline(sentence, (detail,), "PASS", "good")
     passed = comparison.verdict is RunVerdict.PASS
@@ -51,8 +51,8 @@ def headline(comparison: Comparison) -> Headline:
     who, other = ("The board", "the desktop") if _on_board(comparison) else (_capital(engine), reference)
     sentence = f"{who} differs from {other}{' within the tolerance' if passed else ''}, {where}."
     details = [
-        f"{comparison.exact_ops} of {comparison.total_ops} layers on {engine} gave the same bytes as {reference} in "
-        f"{images} (kernels: {_kernels(comparison)})."
+        f"{comparison.exact_ops} of {comparison.total_ops} layers {_place(comparison)} {engine} gave the same bytes as "
+        f"{reference} in {images} (kernels: {_kernels(comparison)})."
     ]
     if first:
         details.append(_first_difference(first))
@@ -137,7 +137,16 @@ def engine_names(comparison: Comparison) -> tuple[str, str]:
 def engine_heads(comparison: Comparison) -> tuple[str, str]:
     """Reference and engine as heads of columns."""
     reference, engine = comparison.engine("reference"), comparison.engine("engine")
-    return (short_name(reference.name) if reference else "Reference", short_name(engine.name) if engine else "Engine")
+    of_reference = "Desktop" if _on_board(comparison) else short_name(reference.name) if reference else "Reference"
+    return of_reference, short_name(engine.name) if engine else "Engine"
+
+
+def title(comparison: Comparison) -> str:
+    """What the page is about: the board, or the two engines."""
+    if _on_board(comparison) and comparison.board:
+        return board_title(comparison.board)
+    reference, engine = engine_heads(comparison)
+    return f"{engine} against {reference}"
 
 
 def describe(engine: str, board: str | None) -> str:
@@ -187,18 +196,23 @@ def board_title(board: str | None) -> str:
 def short_name(engine: str) -> str:
     """An engine's name as the head of a column.
 
-    >>> short_name("emulator:nano33ble:m.tflite"), short_name("tflm:m.tflite")
-    ('Board', 'Desktop')
+    >>> short_name("emulator:nano33ble:m.tflite"), short_name("litert-xnnpack:m.tflite")
+    ('Board', 'XNNPACK')
     """
     kind = engine.partition(":")[0]
     if kind in _BOARDS:
         return "Board"
-    return {"keras": "Float", "tflm": "Desktop", "host": "Host", "trace": "Trace"}.get(kind, describe(engine, None))
+    names = {"keras": "Float", "tflm": "TFLM", "litert": "LiteRT", "litert-xnnpack": "XNNPACK", "host": "Host"}
+    return names.get(kind, "Trace" if kind == "trace" else engine)
 
 
 def _on_board(comparison: Comparison) -> bool:
     engine = comparison.engine("engine")
     return engine is not None and engine.name.partition(":")[0] in _BOARDS
+
+
+def _place(comparison: Comparison) -> str:
+    return "on" if _on_board(comparison) else "of"
 
 
 def _op(comparison: Comparison, index: int | None) -> OpResult | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmware_tools.report import sections
-from firmware_tools.report.words import board_title, engine_heads
+from firmware_tools.report.words import engine_heads
+from firmware_tools.report.words import title as title_of
 from firmware_tools.results import Comparison, Sample
 from tfviz.report.page import write_page
 from tfviz.report.shots import (
@@ -46,7 +47,7 @@ def write_report(
         out: the `.html` to write.
         model: the float Keras model; with it the page also shows where the network looks (Grad-CAM, saliency).
         preprocess: what that model expects of pixels.
-        title: of the page; default: the board's or the engine's name.
+        title: of the page; default: the board, or the two engines.
         commands: that made the page, to be repeated by its reader.
 
     Raises:
@@ -61,9 +62,9 @@ def write_report(
     if dataset:
         parts.append(dataset)
     parts.append(sections.board_section(comparison, commands))
-    engine = comparison.engine("engine")
-    name = title or board_title(comparison.board) or (engine.name if engine else "report")
-    write_page(out, name, parts, footer="Made by firmware-tools. Everything shown is in this file.")
+    write_page(
+        out, title or title_of(comparison), parts, footer="Made by firmware-tools. Everything shown is in this file."
+    )
 
 
 def _shots(comparison: Comparison, model: "keras.Model | None", preprocess: "Preprocess | None") -> list[Shot]:

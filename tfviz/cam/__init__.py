@@ -19,7 +19,7 @@ from tfviz.cam.closed_form import class_activation_map
 from tfviz.cam.layer import spatial_layer
 from tfviz.errors import EmptyMapWarning, InputError
 from tfviz.passes import Scored, in_parts
-from tfviz.tap import Tap, prepare
+from tfviz.tap import Tap, prepare, steady
 from tfviz.tap.derivative import as_answer, derivative
 from tfviz.target import plan
 
@@ -76,14 +76,15 @@ def cams(
     unknown = [name for name in names if name not in MEMBERS]
     if unknown or not names:
         raise InputError(f"There is no CAM method {', '.join(map(repr, unknown))}; there are {', '.join(MEMBERS)}.")
-    batch = prepare(model, images)
-    tap = spatial_layer(model, layer)
-    wanted = plan(model, target, len(batch), class_names=class_names)
-    body = partial(_body, Scored(batch, wanted), tap, tuple(names))
-    maps = in_parts(model, ("cams", tap, *names), body, batch, wanted, batch_size=batch_size)
-    for name, values in zip(names, maps, strict=True):
-        _warn_of_empty(name, values)
-    return dict(zip(names, maps, strict=True))
+    with steady(model):
+        batch = prepare(model, images)
+        tap = spatial_layer(model, layer)
+        wanted = plan(model, target, len(batch), class_names=class_names)
+        body = partial(_body, Scored(batch, wanted), tap, tuple(names))
+        maps = in_parts(model, ("cams", tap, *names), body, batch, wanted, batch_size=batch_size)
+        for name, values in zip(names, maps, strict=True):
+            _warn_of_empty(name, values)
+        return dict(zip(names, maps, strict=True))
 
 
 def _body(scored: Scored, tap: Tap, names: Sequence[str], model: Any, *tensors: Any) -> tuple[Any, list[Any]]:

@@ -14,7 +14,7 @@ from tfviz.cam.members import weighted
 from tfviz.errors import InputError
 from tfviz.heads import heads
 from tfviz.passes import in_parts
-from tfviz.tap import Batch, Tap, prepare, run, survey
+from tfviz.tap import Batch, Tap, prepare, run, steady, survey
 from tfviz.tap.derivative import as_answer
 from tfviz.target import plan
 
@@ -43,15 +43,16 @@ def class_activation_map(
     Raises:
         InputError: the model does not end so, or the target is no class.
     """
-    batch = prepare(model, images)
-    tap = spatial_layer(model, layer)
-    head = _head_after(model, tap)
-    wanted = plan(model, target, len(batch), class_names=class_names)
-    if wanted.quantity != "logit" or wanted.function is not None:
-        raise InputError("The closed-form CAM explains a class's logit; use grad_cam for other targets.")
-    body = partial(_body, batch.structure, len(batch.arrays), tap, head, wanted.predicted, wanted.output)
-    key = ("class-activation-map", tap, head)
-    return np.asarray(in_parts(model, key, body, batch, wanted, batch_size=batch_size)[0])
+    with steady(model):
+        batch = prepare(model, images)
+        tap = spatial_layer(model, layer)
+        head = _head_after(model, tap)
+        wanted = plan(model, target, len(batch), class_names=class_names)
+        if wanted.quantity != "logit" or wanted.function is not None:
+            raise InputError("The closed-form CAM explains a class's logit; use grad_cam for other targets.")
+        body = partial(_body, batch.structure, len(batch.arrays), tap, head, wanted.predicted, wanted.output)
+        key = ("class-activation-map", tap, head)
+        return np.asarray(in_parts(model, key, body, batch, wanted, batch_size=batch_size)[0])
 
 
 def _head_after(model: Any, tap: Tap) -> Tap:

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-# exp() of more than this is infinite in float32; the factor is common to a whole map, so beyond it only its scale is
-# lost.
+# exp() of more than 88 is infinite in float32. The factor is common to a whole map, so that beyond this only its scale
+# is lost.
 _LARGEST_EXPONENT = 80.0
 
 
@@ -35,8 +35,15 @@ def grad_cam_plus_plus(activations: Any, gradients: Any, scores: Any) -> Any:
     alpha = tf.math.divide_no_nan(tf.ones_like(gradients), 2.0 + total * gradients)
     alpha = tf.where(gradients > 0, alpha, tf.zeros_like(alpha))
     alpha = tf.math.divide_no_nan(alpha, tf.reduce_sum(alpha, axis=(1, 2), keepdims=True))
-    growth = tf.exp(tf.minimum(tf.cast(scores, gradients.dtype), _LARGEST_EXPONENT))[:, None, None, None]
+    growth = _growth(activations, gradients, tf.cast(scores, gradients.dtype))
     return weighted(activations, tf.reduce_sum(alpha * tf.nn.relu(growth * gradients), axis=(1, 2)))
+
+
+def _growth(activations: Any, gradients: Any, scores: Any) -> Any:
+    """exp(y), but no more than leaves the map finite in float32."""
+    size = tf.reduce_max(tf.abs(activations), axis=(1, 2, 3)) * tf.reduce_sum(tf.abs(gradients), axis=(1, 2, 3))
+    largest = _LARGEST_EXPONENT - tf.math.log1p(tf.cast(size, gradients.dtype))
+    return tf.exp(tf.minimum(scores, largest))[:, None, None, None]
 
 
 def hires_cam(activations: Any, gradients: Any) -> Any:

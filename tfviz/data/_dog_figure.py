@@ -4,89 +4,30 @@ Units: the trunk's length is 1, the ground is y = 0, y points up, the dog looks 
 of its circles, or a thick line through them; parts are listed from the far side to the near one.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable
 
+from tfviz.data._dog_build import (
+    BELLY,
+    COLLAR,
+    CREASE,
+    DARK,
+    EAR,
+    FAR,
+    HEAD,
+    MUZZLE,
+    NEAR,
+    PAW,
+    TONGUE,
+    TRUNK,
+    Build,
+    Part,
+    Point,
+    line,
+)
 from tfviz.data._draws import Draws
 
 CLASS_NAMES = ("sit", "stand", "lie")
-Circle = tuple[float, float, float]  # x, y, radius
-Point = tuple[float, float]
-
-# What a part is made of; the painter gives each material its colour. 0 is "no dog".
-MATERIALS = (
-    "none",
-    "far",
-    "trunk",
-    "belly",
-    "near",
-    "head",
-    "muzzle",
-    "ear",
-    "dark",
-    "patch",
-    "crease",
-    "paw",
-    "tongue",
-    "collar",
-)
-NONE, FAR, TRUNK, BELLY, NEAR, HEAD, MUZZLE, EAR, DARK, PATCH, CREASE, PAW, TONGUE, COLLAR = range(len(MATERIALS))
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One piece of the dog: hull or line through circles, of one material."""
-
-    material: int
-    circles: tuple[Circle, ...]
-    is_line: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Build:
-    """Proportions of one dog, in trunk lengths."""
-
-    leg: float
-    leg_width: float
-    chest: float
-    waist: float
-    hip: float
-    head: float
-    muzzle_length: float
-    muzzle: float
-    neck: float
-    neck_width: float
-    tail: float
-    tail_width: float
-    ear: float
-    floppy: bool
-    frontal: bool
-    depth: float
-
-
-def draw_build(draws: Draws) -> Build:
-    """A dog's proportions, from terrier to greyhound."""
-    chest = draws.uniform(0.17, 0.26)
-    head = draws.uniform(0.14, 0.2)
-    return Build(
-        leg=draws.uniform(0.42, 0.78),
-        leg_width=draws.uniform(0.05, 0.085),
-        chest=chest,
-        waist=chest * draws.uniform(0.62, 0.92),
-        hip=chest * draws.uniform(0.78, 0.98),
-        head=head,
-        muzzle_length=draws.uniform(0.12, 0.27),
-        muzzle=head * draws.uniform(0.42, 0.62),
-        neck=draws.uniform(0.22, 0.38),
-        neck_width=head * draws.uniform(0.6, 0.85),
-        tail=draws.uniform(0.3, 0.65),
-        tail_width=draws.uniform(0.022, 0.055),
-        ear=head * draws.uniform(0.8, 1.25),
-        floppy=draws.chance(0.5),
-        frontal=draws.chance(0.25),
-        depth=draws.uniform(0.03, 0.12),
-    )
 
 
 def pose_parts(pose: int, build: Build, draws: Draws) -> list[Part]:
@@ -122,7 +63,7 @@ def _sit(b: Build, d: Draws) -> list[Part]:
     foot = shoulder[0] + d.uniform(-0.03, 0.12)
     far = [
         *_front_leg(b, shoulder, (foot + d.uniform(0.03, 0.1), b.depth * 0.6), FAR),
-        _line(FAR, b.leg_width * 1.1, (hip[0] + 0.15, 0.06 + b.depth * 0.5), (hip[0] + 0.47, 0.05 + b.depth * 0.5)),
+        line(FAR, b.leg_width * 1.1, (hip[0] + 0.15, 0.06 + b.depth * 0.5), (hip[0] + 0.47, 0.05 + b.depth * 0.5)),
     ]
     tail = _tail(b, (hip[0] - 0.85 * b.hip, 0.09), d.pick((-3, 4, 15, 55)), d, ground=True)
     near = _front_leg(b, shoulder, (foot, 0.0), NEAR)
@@ -242,7 +183,7 @@ def _tail(b: Build, base: Point, angle: float, d: Draws, *, ground: bool = False
         step = b.tail / 4
         y = y + step * math.sin(math.radians(heading))
         points.append((x - step * math.cos(math.radians(heading)), max(y, b.tail_width)))
-    return _line(TRUNK, b.tail_width, *points)
+    return line(TRUNK, b.tail_width, *points)
 
 
 def _head(
@@ -268,7 +209,7 @@ def _collar(base: Point, head: Point, b: Build) -> list[Part]:
     x, y = base[0] + 0.62 * dx, base[1] + 0.62 * dy
     length = math.hypot(dx, dy)
     across = (-dy / length * b.neck_width * 0.95, dx / length * b.neck_width * 0.95)
-    return [_line(COLLAR, 0.022, (x - across[0], y - across[1]), (x + across[0], y + across[1]))]
+    return [line(COLLAR, 0.022, (x - across[0], y - across[1]), (x + across[0], y + across[1]))]
 
 
 def _profile(b: Build, x: float, y: float, pitch: float, *, open_mouth: bool) -> list[Part]:
@@ -325,7 +266,3 @@ def _frontal_face(b: Build, x: float, y: float) -> list[Part]:
         *eyes,
         *(ears if b.floppy else []),
     ]
-
-
-def _line(material: int, width: float, *points: Point) -> Part:
-    return Part(material, tuple((x, y, width) for x, y in points), is_line=True)

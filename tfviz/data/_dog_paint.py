@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz._opencv import cv2
-from tfviz.data import _dog_figure as figure
+from tfviz.data import _dog_build as build
 from tfviz.data._draws import Draws
 from tfviz.data._textures import Textures
 
@@ -52,7 +52,7 @@ def coat_colour(draws: Draws) -> Colour:
     return red * light + warm, green * light, blue * light - warm
 
 
-def paint(parts: list[figure.Part], height: int, width: int, coat: Colour, draws: Draws, textures: Textures) -> Dog:
+def paint(parts: list[build.Part], height: int, width: int, coat: Colour, draws: Draws, textures: Textures) -> Dog:
     """The dog somewhere in a frame, at a size and a place that do not depend on its pose.
 
     The geometric mean of the box's sides is drawn, and the box's place within the frame: both are independent of
@@ -93,7 +93,7 @@ def _placed(circles: npt.NDArray[np.float64], height: int, width: int, draws: Dr
     return np.stack([(x - low_x) * scale + left, (y - low_y) * scale + top, r * scale], axis=1)
 
 
-def _fill(canvas: Pixels, parts: list[figure.Part], circles: npt.NDArray[np.float64]) -> None:
+def _fill(canvas: Pixels, parts: list[build.Part], circles: npt.NDArray[np.float64]) -> None:
     """Draw the parts in order, each in the number of its material."""
     factor = 1 << SHIFT
     centres = np.rint(circles[:, :2] * factor).astype(np.int32)
@@ -120,8 +120,8 @@ def _patches(canvas: Pixels, draws: Draws) -> None:
         centre = round(box[0] + draws.uniform(0, 1) * box[2]), round(box[1] + draws.uniform(0, 0.8) * box[3])
         axes = round(draws.uniform(0.06, 0.16) * box[2]) + 1, round(draws.uniform(0.06, 0.16) * box[3]) + 1
         cv2.ellipse(spots, centre, axes, draws.uniform(0, 180), 0, 360, 1, cv2.FILLED)
-    body = (canvas == figure.TRUNK) | (canvas == figure.HEAD) | (canvas == figure.NEAR)
-    canvas[body & (spots > 0)] = figure.PATCH
+    body = (canvas == build.TRUNK) | (canvas == build.HEAD) | (canvas == build.NEAR)
+    canvas[body & (spots > 0)] = build.PATCH
 
 
 def _palette(coat: Colour, draws: Draws) -> Pixels:
@@ -131,17 +131,17 @@ def _palette(coat: Colour, draws: Draws) -> Pixels:
     colours: dict[int, Colour] = dict.fromkeys(range(256), coat)
     dim = draws.uniform(0.6, 0.78)
     colours |= {
-        figure.FAR: _times(coat, dim),
-        figure.BELLY: _mix(coat, second, 0.7) if draws.chance(0.5) else _times(coat, 1.06),
-        figure.NEAR: _times(coat, 1.04),
-        figure.MUZZLE: second if draws.chance(0.5) else _times(coat, 1.08),
-        figure.EAR: _times(second if draws.chance(0.4) else coat, 0.8),
-        figure.PATCH: second,
-        figure.CREASE: _times(coat, 0.62),
-        figure.PAW: _times(paws, 1.02),
-        figure.DARK: (26, 22, 24),
-        figure.TONGUE: (206, 96, 104),
-        figure.COLLAR: draws.pick(((188, 40, 44), (40, 80, 176), (52, 140, 72), (220, 180, 50))),
+        build.FAR: _times(coat, dim),
+        build.BELLY: _mix(coat, second, 0.7) if draws.chance(0.5) else _times(coat, 1.06),
+        build.NEAR: _times(coat, 1.04),
+        build.MUZZLE: second if draws.chance(0.5) else _times(coat, 1.08),
+        build.EAR: _times(second if draws.chance(0.4) else coat, 0.8),
+        build.PATCH: second,
+        build.CREASE: _times(coat, 0.62),
+        build.PAW: _times(paws, 1.02),
+        build.DARK: (26, 22, 24),
+        build.TONGUE: (206, 96, 104),
+        build.COLLAR: draws.pick(((188, 40, 44), (40, 80, 176), (52, 140, 72), (220, 180, 50))),
     }
     table = np.array([colours[material] for material in range(16)])
     full = np.repeat(table[:1], 256, axis=0)

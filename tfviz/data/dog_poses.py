@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tfviz import image, preprocess
 from tfviz._opencv import cv2
-from tfviz.data import _dog_figure, _dog_paint, _dog_scene
+from tfviz.data import _dog_build, _dog_figure, _dog_paint, _dog_scene
 from tfviz.data._dataset import SPLITS, Batch, Positions
 from tfviz.data._draws import Draws
 from tfviz.data._textures import textures_for
@@ -77,7 +77,7 @@ def render(index: int, *, split: str = "test", seed: int = 0, size: image.Size =
     height, width = image.side_lengths(size)
     draws = Draws(seed, SPLITS.index(split), index)
     textures = textures_for(height, width)
-    build = _dog_figure.draw_build(draws)
+    build = _dog_build.draw_build(draws)
     parts = _dog_figure.pose_parts(label_of(index, split=split, seed=seed), build, draws)
     dog = _dog_paint.paint(parts, height, width, _dog_paint.coat_colour(draws), draws, textures)
 

@@ -180,7 +180,7 @@ def model_sections(
         "colours for the same numbers; choose one to see it closely."
     )
     return (
-        section("shots.html.j2", "images", "Where it looks", shots=shots),
+        section("shots.html.j2", "images", "Where it looks", shots=shots, note=""),
         section("layers.html.j2", "layers", "Layers", pictures=album.pictures, layers=column, shots=shots, intro=intro),
     )
 

@@ -110,12 +110,13 @@ def scores(columns: Mapping[str, Real], class_names: Sequence[str], label: int |
 
 
 def class_name(class_names: Sequence[str], index: int) -> str:
-    """The name of a class, or "class 7" where it has none.
+    """The name of a class, or "class 7" where it has none or a number for a name.
 
-    >>> class_name(("cat", "dog"), 1), class_name((), 7)
-    ('dog', 'class 7')
+    >>> class_name(("cat", "dog"), 1), class_name((), 7), class_name(("0", "1"), 1)
+    ('dog', 'class 7', 'class 1')
     """
-    return class_names[index] if index < len(class_names) else f"class {index}"
+    name = class_names[index] if index < len(class_names) else str(index)
+    return f"class {name}" if name.isdecimal() else name
 
 
 def verdict_words(class_names: Sequence[str], said: int, label: int | None) -> tuple[str, str]:

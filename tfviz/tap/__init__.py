@@ -8,7 +8,7 @@ is to tap, `submodel` hands a truncated model out.
 from tfviz.tap.address import Tap
 from tfviz.tap.images import Batch, prepare
 from tfviz.tap.patch import Run, run
-from tfviz.tap.program import execute, traces
+from tfviz.tap.program import execute, steady, traces
 from tfviz.tap.submodel import submodel
 from tfviz.tap.survey import Call, LayerInfo, Survey, layers, locate, spatial, survey
 
@@ -25,6 +25,7 @@ __all__ = [
     "prepare",
     "run",
     "spatial",
+    "steady",
     "submodel",
     "survey",
     "traces",

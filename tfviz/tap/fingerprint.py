@@ -4,6 +4,7 @@
 compiled run reads them anew.
 """
 
+import functools
 import operator
 import weakref
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 _PLAIN = frozenset({int, float, str, bool, type(None), complex, bytes})
 # What training and calling write into a model without changing what it computes in inference.
-_IGNORED = frozenset(vars(keras.Model())) - {"name", "_name", "dtype_policy", "_dtype_policy", "_remat_mode"} | {
+_IGNORED = frozenset(vars(keras.Model())) - {"name", "_name", "dtype_policy", "_dtype_policy"} | {
     "stop_training",
     "history",
     "optimizer",
@@ -37,14 +38,14 @@ class Fingerprint:
         things: list[Any] = []
         for layer in model._flatten_layers():
             things.append(weakref.ref(layer))
-            for name, value in vars(layer).items():
-                if name in _IGNORED or name.startswith("_self_"):  # TensorFlow's own bookkeeping of checkpoints
-                    continue
+            attributes = vars(layer)
+            for name in _relevant(tuple(attributes)):
+                value = attributes[name]
                 kind = type(value)
                 if kind in _PLAIN:
-                    plain.append((name, value))
+                    plain.append((len(things), name, value))
                 elif kind is tuple:
-                    plain.append((name, repr(value)))
+                    plain.append((len(things), name, repr(value)))
                 else:
                     reference = _reference(value, kind)
                     if reference is not None:
@@ -59,6 +60,13 @@ class Fingerprint:
             and all(map(operator.is_, self._things, other._things))
             and self._plain == other._plain
         )
+
+
+@functools.lru_cache(maxsize=4096)
+def _relevant(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The attributes that say what a layer computes, in an order that does not hang on when each was set."""
+    # `_self_...` is TensorFlow's bookkeeping of checkpoints.
+    return tuple(sorted(name for name in names if name not in _IGNORED and not name.startswith("_self_")))
 
 
 def _reference(value: Any, kind: type) -> Any:

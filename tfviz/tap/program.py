@@ -11,7 +11,8 @@ import threading
 import warnings
 import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import tensorflow as tf
 
 from tfviz.errors import InputError, RetracingWarning
 from tfviz.tap.fingerprint import Fingerprint
+from tfviz.tap.images import check_model
 
 Array = npt.NDArray[Any]
 Body = Callable[..., Any]
@@ -49,7 +51,32 @@ def traces() -> int:
     return _traces
 
 
+class _Held(threading.local):
+    """The model whose structure was looked at when this thread's running call began."""
+
+    model: Any = None
+    state: Any = None
+
+
+_held = _Held()
+
+
+@contextmanager
+def steady(model: Any) -> Iterator[None]:
+    """Look at the model's structure once for everything that runs inside; each public function is one such block."""
+    check_model(model)
+    state = _state(model)
+    before = _held.model, _held.state
+    _held.model, _held.state = model, state
+    try:
+        yield
+    finally:
+        _held.model, _held.state = before
+
+
 def _state(model: Any) -> _State:
+    if _held.model is model:
+        return _held.state
     with _lock:
         state = _states.setdefault(model, _State())
         fingerprint = Fingerprint(model)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,14 @@ class Survey:
     calls: tuple[Call, ...]
     output_names: tuple[str, ...]
     output_shapes: tuple[tuple[int | None, ...], ...]
+
+    @functools.cached_property
+    def by_path(self) -> dict[str, list[Call]]:
+        """The calls along each path, in order."""
+        found: dict[str, list[Call]] = {}
+        for call in self.calls:
+            found.setdefault(call.path, []).append(call)
+        return found
 
 
 def layers(model: Any) -> list[LayerInfo]:
@@ -230,12 +239,13 @@ def locate(model: Any, layer: Any) -> tuple[str, Tap, Call]:
     Raises:
         InputError: nothing is named so, or several calls are; the message lists the candidates or near names.
     """
-    calls = survey(model).calls
+    known = survey(model)
+    calls = known.calls
     if layer is None:
         return _last_spatial(model, calls)
     if isinstance(layer, str):
         path, number, pre = parse(layer)
-        along = [call for call in calls if call.path == path]
+        along = known.by_path.get(path, [])
         if not along:
             raise InputError(_unknown(model, layer, path, calls))
         return _one(layer, along, number, pre)

@@ -1,5 +1,7 @@
 """CONV_2D: `clamp(zero_point + scale[c] * (bias[c] + sum of input * weights[c]))`, any stride, dilation and groups."""
 
+import numpy as np
+
 from firmware_tools.codegen import weights, windows
 from firmware_tools.codegen.numerics import zero_point_of
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
@@ -7,7 +9,7 @@ from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 
 @lowers("CONV_2D")
 def conv_2d(node: Node) -> Lowered:
-    """Weights become rows of whole words; the bias takes up the input's zero point."""
+    """Weights become rows of whole words, two channels in turns; the bias takes up the input's zero point."""
     image, kernel, output = node.input(0), node.input(1), node.output
     node.int8(image, output)
     node.activation_inputs(0)
@@ -47,6 +49,7 @@ def conv_2d(node: Node) -> Lowered:
         "scale_step": int(len(scales) > 1),
     }
     bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
+    packed = np.concatenate([weights.in_turns(part, 2) for part in np.split(rows, groups)])
     call = Call(
         function="nn_conv_2d",
         source="conv_2d",
@@ -54,7 +57,7 @@ def conv_2d(node: Node) -> Lowered:
         shape_type="nn_conv_2d_shape",
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
-        constants={"weights": rows, "bias": bias, "scales": scales},
+        constants={"weights": packed, "bias": bias, "scales": scales},
         scratch=True,
     )
     return Lowered((call,), scratch=0 if direct else 2 * rows.shape[1])

@@ -52,6 +52,7 @@ def depthwise_conv_2d(node: Node) -> Lowered:
         shape_type="nn_depthwise_conv_2d_shape",
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
+        scratch=True,
         constants={"weights": taps, "bias": bias, "scales": scales},
     )
-    return Lowered((call,))
+    return Lowered((call,), scratch=4 * height * width + image.shape[3])

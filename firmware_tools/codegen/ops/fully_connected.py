@@ -21,7 +21,7 @@ def _scales(node: Node) -> Array:
 
 @lowers("FULLY_CONNECTED")
 def fully_connected(node: Node) -> Lowered:
-    """Weights become rows of whole words; the bias takes up the input's zero point."""
+    """Weights become rows of whole words, four units in turns; the bias takes up the input's zero point."""
     inputs, kernel, output = node.input(0), node.input(1), node.output
     node.int8(inputs, output)
     node.activation_inputs(0)
@@ -62,10 +62,11 @@ def fully_connected(node: Node) -> Lowered:
         shape_type="nn_fully_connected_shape",
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
+        scratch=True,
         constants={
-            "weights": rows,
+            "weights": weights.in_turns(rows, 4),
             "bias": weights.folded_bias(node, 2, zero_point_of(inputs), sums),
             "scales": _scales(node),
         },
     )
-    return Lowered((call,))
+    return Lowered((call,), scratch=0 if depth % 4 == 0 else rows.shape[1])

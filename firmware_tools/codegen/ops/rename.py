@@ -1,9 +1,10 @@
 """RESHAPE, SQUEEZE, EXPAND_DIMS: the same bytes under another shape. They cost nothing."""
 
-from firmware_tools.codegen.registry import ALIASES, Lowered, Node, lowers
+from firmware_tools.codegen.registry import Lowered, Node, lowers
+from firmware_tools.graph import RENAMES
 
 
-@lowers(*sorted(ALIASES))
+@lowers(*sorted(RENAMES))
 def rename(node: Node) -> Lowered:
     """No call: the output is the input's memory."""
     node.activation_inputs(0)

@@ -46,8 +46,8 @@ link_outcome link_hello(link_server *server)
     if (fresh) {
         server->nonce = request->nonce;
         server->open = false;
+        server->sequence = request->sequence; /* a late repeat of HELLO must not make old requests new again */
     }
-    server->sequence = request->sequence;
     link_answer(server);
     frame_u8(&server->out, PROTOCOL_VERSION);
     frame_u8(&server->out, CAPABILITY_WRITE | CAPABILITY_CONSTANTS);

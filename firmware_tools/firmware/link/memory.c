@@ -25,7 +25,7 @@ static bool writable_here(const link_server *server, uint16_t position)
     return listed(op->outputs, op->n_outputs, position);
 }
 
-static bool find_tensor(const link_server *server, uint16_t id, link_link_named *found)
+static bool find_tensor(const link_server *server, uint16_t id, link_named *found)
 {
     const nn_model *model = server->model;
     for (uint16_t i = 0; i < model->n_tensors; i++) {
@@ -41,7 +41,7 @@ static bool find_tensor(const link_server *server, uint16_t id, link_link_named 
     return false;
 }
 
-static bool link_find(const link_server *server, uint8_t space, uint16_t id, link_link_named *found)
+static bool find(const link_server *server, uint8_t space, uint16_t id, link_named *found)
 {
     const nn_model *model = server->model;
     if (space == SPACE_TENSOR) {
@@ -58,7 +58,7 @@ static bool link_find(const link_server *server, uint8_t space, uint16_t id, lin
 }
 
 /* True where the request names this run and this pause; it begins with both. */
-static bool link_here(const link_server *server)
+static bool here(const link_server *server)
 {
     const uint8_t *payload = server->request.payload;
     return server->open && u16_at(payload) == server->run && u16_at(payload + 2) == server->pause;
@@ -71,7 +71,7 @@ static link_outcome store(link_server *server, const uint8_t *payload, size_t le
     uint32_t offset = u32_at(payload + 2);
     size_t count = length - 6;
     link_named tensor;
-    if (!link_find(server, SPACE_TENSOR, id, &tensor) || tensor.writable == NULL) {
+    if (!find(server, SPACE_TENSOR, id, &tensor) || tensor.writable == NULL) {
         return link_refuse(server, ERROR_NAME, id);
     }
     if (offset > tensor.count || count > tensor.count - offset) {
@@ -105,7 +105,7 @@ link_outcome link_write(link_server *server)
     if (request->length < 10) {
         return link_refuse_length(server);
     }
-    return link_here(server) ? store(server, request->payload + 4, request->length - 4) : link_refuse_state(server);
+    return here(server) ? store(server, request->payload + 4, request->length - 4) : link_refuse_state(server);
 }
 
 link_outcome link_digest(link_server *server)
@@ -114,14 +114,14 @@ link_outcome link_digest(link_server *server)
     if (request->length < 4 || (request->length - 4) % 3 != 0) {
         return link_refuse_length(server);
     }
-    if (!link_here(server)) {
+    if (!here(server)) {
         return link_refuse_state(server);
     }
     link_answer(server);
     for (size_t i = 4; i < request->length; i += 3) {
         link_named block;
         uint16_t id = u16_at(request->payload + i + 1);
-        if (!link_find(server, request->payload[i], id, &block)) {
+        if (!find(server, request->payload[i], id, &block)) {
             return link_refuse(server, ERROR_NAME, id);
         }
         if (link_room(server) < 8) {
@@ -140,7 +140,7 @@ link_outcome link_read(link_server *server)
     if (server->request.length != 17) {
         return link_refuse_length(server);
     }
-    if (!link_here(server)) {
+    if (!here(server)) {
         return link_refuse_state(server);
     }
     link_named block;
@@ -148,7 +148,7 @@ link_outcome link_read(link_server *server)
     uint32_t offset = u32_at(payload + 7);
     uint32_t left = u32_at(payload + 11);
     uint32_t chunk = u16_at(payload + 15);
-    if (!link_find(server, payload[4], id, &block)) {
+    if (!find(server, payload[4], id, &block)) {
         return link_refuse(server, ERROR_NAME, id);
     }
     if (offset > block.count || left > block.count - offset) {

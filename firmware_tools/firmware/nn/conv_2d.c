@@ -51,75 +51,58 @@ static const int8_t *column_of(const nn_conv_2d_shape *s, const int8_t *input, i
     return column;
 }
 
-static int8_t finish(const nn_conv_2d_shape *s, int32_t sum, int32_t bias, nn_scale scale)
-{
-    const int32_t scaled = nn_requantize(nn_wrapping_add(sum, bias), scale);
-    return nn_clamp(scaled + s->output_zero_point, s->activation_min, s->activation_max);
-}
-
-/* Channels [first, end) of two output pixels, which lie output_depth bytes apart. */
+/* All channels of a group for two output pixels; the second may be the first once more. */
 static void two_pixels(const nn_conv_2d_shape *s, const int8_t *pixel0, const int8_t *pixel1, const int8_t *weights,
-                       const int32_t *bias, const nn_scale *scales, int32_t first, int32_t end, int8_t *output)
+                       const int32_t *bias, const nn_scale *scales, int8_t *output0, int8_t *output1)
 {
-    const int32_t row = s->row, step = s->scale_step;
-    int8_t *output1 = output + s->output_depth;
-    int32_t sums[4];
-    int32_t c = first;
-    for (; c + 2 <= end; c += 2) {
-        nn_dot_2x2(pixel0, pixel1, weights + c * row, weights + (c + 1) * row, row, sums);
-        output[c] = finish(s, sums[0], bias[c], scales[c * step]);
-        output[c + 1] = finish(s, sums[1], bias[c + 1], scales[(c + 1) * step]);
-        output1[c] = finish(s, sums[2], bias[c], scales[c * step]);
-        output1[c + 1] = finish(s, sums[3], bias[c + 1], scales[(c + 1) * step]);
-    }
-    if (c < end) {
-        output[c] = finish(s, nn_dot(pixel0, weights + c * row, row), bias[c], scales[c * step]);
-        output1[c] = finish(s, nn_dot(pixel1, weights + c * row, row), bias[c], scales[c * step]);
-    }
-}
-
-static void one_pixel(const nn_conv_2d_shape *s, const int8_t *pixel, const int8_t *weights, const int32_t *bias,
-                      const nn_scale *scales, int32_t first, int32_t end, int8_t *output)
-{
-    const int32_t row = s->row, step = s->scale_step;
-    int32_t sums[4];
-    int32_t c = first;
-    for (; c + 4 <= end; c += 4) {
-        nn_dot_1x4(pixel, weights + c * row, row, row, sums);
-        for (int32_t i = 0; i < 4; i++) {
-            output[c + i] = finish(s, sums[i], bias[c + i], scales[(c + i) * step]);
+    /* Bytes that are stored might be the shape's, for all that the compiler knows: so it is read before. */
+    const int32_t row = s->row, step = s->scale_step, channels = s->output_depth / s->groups;
+    const int32_t zero = s->output_zero_point, low = s->activation_min, high = s->activation_max;
+    for (int32_t c = 0; c < channels; c += 2) {
+        int32_t sums[4];
+        nn_dot_2x2(pixel0, pixel1, weights, row, sums);
+        weights += 2 * row;
+        const int32_t last = nn_min(c + 1, channels - 1);
+        for (int32_t i = c; i <= last; i++) {
+            const int32_t from_0 = nn_requantize(nn_wrapping_add(sums[i - c], bias[i]), *scales);
+            const int32_t from_1 = nn_requantize(nn_wrapping_add(sums[i - c + 2], bias[i]), *scales);
+            scales += step;
+            *output0++ = nn_clamp(from_0 + zero, low, high);
+            *output1++ = nn_clamp(from_1 + zero, low, high);
         }
     }
-    for (; c < end; c++) {
-        output[c] = finish(s, nn_dot(pixel, weights + c * row, row), bias[c], scales[c * step]);
+}
+
+/* One group of one image: two pixels at a time. */
+static void one_group(const nn_conv_2d_shape *s, const int8_t *input, const int8_t *weights, const int32_t *bias,
+                      const nn_scale *scales, int8_t *columns, int8_t *output)
+{
+    const int32_t pixels = s->output_height * s->output_width;
+    for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
+        const int32_t count = nn_min(2, pixels - pixel);
+        const int8_t *pixel0 = column_of(s, input, pixel, columns);
+        const int8_t *pixel1 = count == 2 ? column_of(s, input, pixel + 1, columns + s->row) : pixel0;
+        int8_t *output1 = output + (count - 1) * s->output_depth;
+        two_pixels(s, pixel0, pixel1, weights, bias, scales, output, output1);
+        output += 2 * s->output_depth;
     }
 }
 
 void nn_conv_2d(const nn_conv_2d_shape *s, const int8_t *input, const int8_t *weights, const int32_t *bias,
                 const nn_scale *scales, int8_t *columns, int8_t *output)
 {
-    const int32_t pixels = s->output_height * s->output_width;
     const int32_t input_group = s->input_depth / s->groups, output_group = s->output_depth / s->groups;
+    const int32_t pairs = (output_group + 1) / 2;
     if (!s->direct) {
         memset(columns, 0, (size_t)(2 * s->row)); /* the bytes behind the last tap meet zero weights */
     }
     for (int32_t batch = 0; batch < s->batches; batch++) {
         for (int32_t group = 0; group < s->groups; group++) {
-            const int8_t *image = input + group * input_group;
-            const int32_t first = group * output_group, end = first + output_group;
-            int8_t *out = output;
-            int32_t pixel = 0;
-            for (; pixel + 2 <= pixels; pixel += 2) {
-                const int8_t *pixel0 = column_of(s, image, pixel, columns);
-                const int8_t *pixel1 = column_of(s, image, pixel + 1, columns + s->row);
-                two_pixels(s, pixel0, pixel1, weights, bias, scales, first, end, out);
-                out += 2 * s->output_depth;
-            }
-            if (pixel < pixels) {
-                one_pixel(s, column_of(s, image, pixel, columns), weights, bias, scales, first, end, out);
-            }
+            const int32_t first = group * output_group;
+            one_group(s, input + group * input_group, weights + group * pairs * 2 * s->row, bias + first,
+                      scales + first * s->scale_step, columns, output + first);
         }
         input += s->input_height * s->input_width * s->input_depth;
-        output += pixels * s->output_depth;
+        output += s->output_height * s->output_width * s->output_depth;
     }
 }

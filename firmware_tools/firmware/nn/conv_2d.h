@@ -23,8 +23,9 @@ typedef struct {
  * output[y, x, c] = clamp(output_zero_point + scale[c] * (bias[c] + sum over taps of input * weights[c]))
  *
  * `bias` has -input_zero_point * sum(weights[c]) added by the generator, so that input bytes count as they are; a tap
- * outside of the image counts as input_zero_point, which makes it zero. `columns` is room for two columns of `row`
- * bytes, unused where `direct` is set.
+ * outside of the image counts as input_zero_point, which makes it zero. `weights` hold two channels in turns, four bytes
+ * each; a group of an odd number of channels has a channel of zeros behind it. `columns` is room for two columns of
+ * `row` bytes, unused where `direct` is set.
  */
 void nn_conv_2d(const nn_conv_2d_shape *shape, const int8_t *input, const int8_t *weights, const int32_t *bias,
                 const nn_scale *scales, int8_t *columns, int8_t *output);

@@ -1,5 +1,6 @@
 /* DEPTHWISE_CONV_2D, int8: each channel has a filter of its own; four channels at a time. */
 #include "depthwise_conv_2d.h"
+#include "nn_dot.h"
 #include "nn_memory.h"
 
 static int8_t finish(const nn_depthwise_conv_2d_shape *s, int32_t sum, int32_t bias, nn_scale scale)
@@ -8,23 +9,49 @@ static int8_t finish(const nn_depthwise_conv_2d_shape *s, int32_t sum, int32_t b
     return nn_clamp(scaled + s->output_zero_point, s->activation_min, s->activation_max);
 }
 
-/* Four neighbouring channels of a pixel whose filter lies inside the image; `input` points at its first tap. */
-static void four_inside(const nn_depthwise_conv_2d_shape *s, const int8_t *input, const int8_t *weights,
-                        int32_t sums[4])
+/* Where each tap of the filter at (y, x) lies in the image; a tap outside of it lies at `outside`, a pixel of zeros. */
+static void find_taps(const nn_depthwise_conv_2d_shape *s, int32_t y, int32_t x, int32_t outside, int32_t *taps)
 {
-    const int32_t tap_step = s->dilation_width * s->input_depth;
-    const int32_t row_step = s->dilation_height * s->input_width * s->input_depth - s->filter_width * tap_step;
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (int32_t row = s->filter_height; row > 0; row--) {
-        for (int32_t tap = s->filter_width; tap > 0; tap--) {
-            s0 += input[0] * weights[0];
-            s1 += input[1] * weights[1];
-            s2 += input[2] * weights[2];
-            s3 += input[3] * weights[3];
-            input += tap_step;
-            weights += s->output_depth;
+    for (int32_t fy = 0; fy < s->filter_height; fy++) {
+        const int32_t image_y = y + fy * s->dilation_height;
+        for (int32_t fx = 0; fx < s->filter_width; fx++) {
+            const int32_t image_x = x + fx * s->dilation_width;
+            const int inside = image_y >= 0 && image_y < s->input_height && image_x >= 0 && image_x < s->input_width;
+            *taps++ = inside ? (image_y * s->input_width + image_x) * s->input_depth : outside;
         }
-        input += row_step;
+    }
+}
+
+static int32_t one_channel(const int8_t *image, const int32_t *taps, int32_t n_taps, const int8_t *weights,
+                           int32_t depth)
+{
+    int32_t sum = 0;
+    for (int32_t t = 0; t < n_taps; t++) {
+        sum += image[taps[t]] * weights[t * depth];
+    }
+    return sum;
+}
+
+/* Four neighbouring channels, multiplier 1. */
+static void four_channels(const int8_t *image, const int32_t *taps, int32_t n_taps, const int8_t *weights,
+                          int32_t depth, int32_t sums[4])
+{
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (const int32_t *end = taps + n_taps; taps != end; taps++, weights += depth) {
+        const int8_t *pixel = image + *taps;
+#ifdef NN_DUAL_MAC
+        const uint32_t x = nn_load_word(pixel), w = nn_load_word(weights);
+        const int16x2_t x_even = nn_even(x), x_odd = nn_odd(x), w_even = nn_even(w), w_odd = nn_odd(w);
+        s0 = __smlabb(x_even, w_even, s0);
+        s1 = __smlabb(x_odd, w_odd, s1);
+        s2 = __smlatt(x_even, w_even, s2);
+        s3 = __smlatt(x_odd, w_odd, s3);
+#else
+        s0 += pixel[0] * weights[0];
+        s1 += pixel[1] * weights[1];
+        s2 += pixel[2] * weights[2];
+        s3 += pixel[3] * weights[3];
+#endif
     }
     sums[0] = s0;
     sums[1] = s1;
@@ -32,61 +59,42 @@ static void four_inside(const nn_depthwise_conv_2d_shape *s, const int8_t *input
     sums[3] = s3;
 }
 
-/* One channel of any pixel: taps outside of the image count as the zero point. `image` points at the channel. */
-static int32_t one_anywhere(const nn_depthwise_conv_2d_shape *s, const int8_t *image, int32_t y, int32_t x,
-                            const int8_t *weights)
-{
-    int32_t sum = 0;
-    for (int32_t fy = 0; fy < s->filter_height; fy++) {
-        const int32_t image_y = y + fy * s->dilation_height;
-        const int8_t *line = image + image_y * s->input_width * s->input_depth;
-        for (int32_t fx = 0; fx < s->filter_width; fx++) {
-            const int32_t image_x = x + fx * s->dilation_width;
-            const int inside = image_y >= 0 && image_y < s->input_height && image_x >= 0 && image_x < s->input_width;
-            sum += (inside ? line[image_x * s->input_depth] : s->input_zero_point) * *weights;
-            weights += s->output_depth;
-        }
-    }
-    return sum;
-}
-
-static void one_pixel(const nn_depthwise_conv_2d_shape *s, const int8_t *image, int32_t y, int32_t x,
+static void one_pixel(const nn_depthwise_conv_2d_shape *s, const int8_t *image, const int32_t *taps,
                       const int8_t *weights, const int32_t *bias, const nn_scale *scales, int8_t *output)
 {
-    const int inside = y >= 0 && y + (s->filter_height - 1) * s->dilation_height < s->input_height && x >= 0 &&
-                       x + (s->filter_width - 1) * s->dilation_width < s->input_width;
-    const int32_t step = s->scale_step;
+    const int32_t n_taps = s->filter_height * s->filter_width, depth = s->output_depth;
+    const int32_t step = s->scale_step, multiplier = s->multiplier;
     int32_t c = 0;
-    if (inside && s->multiplier == 1) {
-        const int8_t *first = image + (y * s->input_width + x) * s->input_depth;
+    for (; multiplier == 1 && c + 4 <= depth; c += 4) {
         int32_t sums[4];
-        for (; c + 4 <= s->output_depth; c += 4) {
-            four_inside(s, first + c, weights + c, sums);
-            for (int32_t i = 0; i < 4; i++) {
-                output[c + i] = finish(s, sums[i], bias[c + i], scales[(c + i) * step]);
-            }
+        four_channels(image + c, taps, n_taps, weights + c, depth, sums);
+        for (int32_t i = 0; i < 4; i++) {
+            output[c + i] = finish(s, sums[i], bias[c + i], scales[(c + i) * step]);
         }
     }
-    int32_t channel = c / s->multiplier; /* c is 0 where the multiplier is not 1 */
-    int32_t copies = s->multiplier;
-    for (; c < s->output_depth; c++) {
-        const int32_t sum = one_anywhere(s, image + channel, y, x, weights + c);
+    image += c; /* c is 0 where the multiplier is not 1 */
+    for (int32_t copies = multiplier; c < depth; c++) {
+        const int32_t sum = one_channel(image, taps, n_taps, weights + c, depth);
         output[c] = finish(s, sum, bias[c], scales[c * step]);
         if (--copies == 0) {
-            copies = s->multiplier;
-            channel++;
+            copies = multiplier;
+            image++;
         }
     }
 }
 
 void nn_depthwise_conv_2d(const nn_depthwise_conv_2d_shape *s, const int8_t *input, const int8_t *weights,
-                          const int32_t *bias, const nn_scale *scales, int8_t *output)
+                          const int32_t *bias, const nn_scale *scales, int8_t *workspace, int8_t *output)
 {
+    int32_t *taps = (int32_t *)(void *)workspace;
+    int8_t *zeros = workspace + 4 * s->filter_height * s->filter_width;
+    memset(zeros, (int)s->input_zero_point, (size_t)s->input_depth);
     for (int32_t batch = 0; batch < s->batches; batch++) {
+        const int32_t outside = (int32_t)(zeros - input); /* both lie in the arena */
         for (int32_t y = 0; y < s->output_height; y++) {
             for (int32_t x = 0; x < s->output_width; x++) {
-                one_pixel(s, input, y * s->stride_height - s->pad_top, x * s->stride_width - s->pad_left, weights,
-                          bias, scales, output);
+                find_taps(s, y * s->stride_height - s->pad_top, x * s->stride_width - s->pad_left, outside, taps);
+                one_pixel(s, input, taps, weights, bias, scales, output);
                 output += s->output_depth;
             }
         }

@@ -22,8 +22,9 @@ typedef struct {
  * weights[tap, c]))
  *
  * `weights` lie as (filter_height, filter_width, output_depth). `bias` is folded as in nn_conv_2d.
+ * `workspace` is room for four bytes a tap and one input pixel, in the arena as all tensors are, at a multiple of 4.
  */
 void nn_depthwise_conv_2d(const nn_depthwise_conv_2d_shape *shape, const int8_t *input, const int8_t *weights,
-                          const int32_t *bias, const nn_scale *scales, int8_t *output);
+                          const int32_t *bias, const nn_scale *scales, int8_t *workspace, int8_t *output);
 
 #endif

@@ -1,7 +1,7 @@
 /* FULLY_CONNECTED, int8: one dot product a unit, four units at a time. */
 #include "fully_connected.h"
-
 #include "nn_dot.h"
+#include "nn_memory.h"
 
 static int8_t finish(const nn_fully_connected_shape *s, int32_t sum, int32_t bias, nn_scale scale)
 {
@@ -22,23 +22,25 @@ static int32_t offset_of(const nn_fully_connected_shape *s, const int8_t *input)
 }
 
 void nn_fully_connected(const nn_fully_connected_shape *s, const int8_t *input, const int8_t *weights,
-                        const int32_t *bias, const nn_scale *scales, int8_t *output)
+                        const int32_t *bias, const nn_scale *scales, int8_t *column, int8_t *output)
 {
-    const int32_t step = s->scale_step;
     for (int32_t batch = 0; batch < s->batches; batch++) {
+        const int8_t *pixel = input;
+        const int8_t *quad = weights;
         const int32_t offset = offset_of(s, input);
-        int32_t u = 0;
-        int32_t sums[4];
-        for (; u + 4 <= s->outputs; u += 4) {
-            nn_dot_1x4(input, weights + u * s->row, s->row, s->depth, sums);
-            for (int32_t i = 0; i < 4; i++) {
-                const int32_t sum = nn_wrapping_add(sums[i], offset);
-                output[u + i] = finish(s, sum, bias[u + i], scales[(u + i) * step]);
-            }
+        if (s->row != s->depth) {
+            memset(column + s->row - 4, 0, 4); /* the bytes behind the last input meet zero weights */
+            memcpy(column, input, (size_t)s->depth);
+            pixel = column;
         }
-        for (; u < s->outputs; u++) {
-            const int32_t sum = nn_wrapping_add(nn_dot(input, weights + u * s->row, s->depth), offset);
-            output[u] = finish(s, sum, bias[u], scales[u * step]);
+        for (int32_t u = 0; u < s->outputs; u += 4) {
+            int32_t sums[4];
+            nn_dot_1x4(pixel, quad, s->row, sums);
+            quad += 4 * s->row;
+            for (int32_t i = u; i < nn_min(u + 4, s->outputs); i++) {
+                const int32_t sum = nn_wrapping_add(sums[i - u], offset);
+                output[i] = finish(s, sum, bias[i], scales[i * s->scale_step]);
+            }
         }
         input += s->depth;
         output += s->outputs;

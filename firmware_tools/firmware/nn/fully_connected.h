@@ -18,9 +18,10 @@ typedef struct {
  * output[u] = clamp(output_zero_point + scale[u] * (bias[u] + sum over i of input[i] * (weights[u, i] -
  * weights_zero_point)))
  *
- * `bias` has -input_zero_point * sum(weights[u] - weights_zero_point) added by the generator.
+ * `bias` has -input_zero_point * sum(weights[u] - weights_zero_point) added by the generator. `weights` hold four units
+ * in turns, four bytes each, filled up with units of zeros. `column` is room for `row` bytes, unused where row = depth.
  */
 void nn_fully_connected(const nn_fully_connected_shape *shape, const int8_t *input, const int8_t *weights,
-                        const int32_t *bias, const nn_scale *scales, int8_t *output);
+                        const int32_t *bias, const nn_scale *scales, int8_t *column, int8_t *output);
 
 #endif

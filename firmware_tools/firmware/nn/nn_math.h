@@ -31,22 +31,28 @@ static inline int32_t nn_doubling_high_multiply(int32_t a, int32_t b)
     return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }
 
-/* round(x / 2^exponent), halves away from zero, for exponent >= 0; x > INT32_MIN. No step overflows. */
+/*
+ * round(x / 2^exponent), halves away from zero, for exponent >= 0 and x > INT32_MIN: one is taken from negative numbers,
+ * so that their halves go down; then the highest bit that falls out is added. No step overflows.
+ */
 static inline int32_t nn_rounding_shift(int32_t x, int32_t exponent)
 {
     if (exponent == 0) {
         return x;
     }
-    return (((x + (x >> 31)) >> (exponent - 1)) + 1) >> 1;
+    const int32_t y = x + (x >> 31);
+    return (y >> exponent) + ((y >> (exponent - 1)) & 1);
 }
 
 /* round(round(x * 2^max(shift, 0) * multiplier / 2^31) / 2^max(-shift, 0)) */
 static inline int32_t nn_requantize(int32_t x, nn_scale scale)
 {
-    if (scale.shift > 0) {
+    if (scale.shift >= 0) {
         return nn_doubling_high_multiply((int32_t)((uint32_t)x << scale.shift), scale.multiplier);
     }
-    return nn_rounding_shift(nn_doubling_high_multiply(x, scale.multiplier), -scale.shift);
+    const int32_t high = nn_doubling_high_multiply(x, scale.multiplier);
+    const int32_t y = high + (high >> 31);
+    return (y >> -scale.shift) + ((y >> (-scale.shift - 1)) & 1); /* nn_rounding_shift without its branch */
 }
 
 /* zero_point + x, held within [low, high], which lies within int8. */

@@ -1,0 +1,136 @@
+"""Which Keras layer is which op: right on fused, nested and folded layers, and silent where nothing is proved."""
+
+import dataclasses
+
+import numpy as np
+from chain import keras_file, pictures, tflite_file
+
+from firmware_tools.align import Alignment, align, named
+from firmware_tools.convert import convert
+from firmware_tools.engines import open_engine
+from firmware_tools.quantize import model_input
+from firmware_tools.reference import KerasEngine
+from tfviz import data, zoo
+from tfviz.trace import Trace
+
+
+def traces(tflite, model, x: np.ndarray) -> tuple[list[Trace], list[Trace]]:
+    """The same float images through the .tflite and the Keras model."""
+    with open_engine(f"litert:{tflite}") as integer, KerasEngine(model) as real:
+        tensor = integer.graph.tensors[integer.graph.inputs[0]]
+        q = model_input(x, tensor)
+        quantised = [integer.run({tensor.name: q[i : i + 1]}) for i in range(len(x))]
+        return quantised, real.run_batch({real.inputs[0].name: x})
+
+
+def aligned(tflite, model, x: np.ndarray) -> Alignment:
+    return align(*traces(tflite, model, x))
+
+
+def dogs(size: int, count: int = 6) -> np.ndarray:
+    return data.load("dog-poses", split="test", limit=count, size=size).whole().images.astype(np.float32) / 255
+
+
+def test_fused_batch_norm_and_activation_belong_to_the_layer_whose_output_the_op_gives():
+    found = aligned(tflite_file(), str(keras_file()), dogs(16))
+    assert found.layers == {0: "relu", 1: "pool", 2: "second", 3: "flatten", 4: "head:pre", 5: "head"}
+    assert found.unpaired_ops == ()
+    assert found.unpaired_layers == ("first", "norm", "dropout")
+    assert all(proof > 10 for proof in found.sqnr_db.values())
+
+
+def test_the_dog_cnn_and_its_probability_models_align_whole(tmp_path):
+    model = zoo.dog_cnn((32, 32, 3))
+    own = [layer.name for layer in model.layers[1:]]
+    for make, prefix, behind in [
+        (lambda logits: logits, "", []),
+        (zoo.probability_model, "", ["probabilities"]),
+        (zoo.wrapped_probability_model, "dog_cnn/", ["probabilities"]),
+    ]:
+        made = make(model)
+        x = dogs(32)
+        found = aligned(convert(made, x, out=tmp_path / "m.tflite"), made, x)
+        names = [prefix + name for name in own] + behind
+        assert list(found.layers.values()) == names
+        assert found.unpaired_ops == ()
+
+
+def test_resnet8_of_another_converter_aligns_whole(shared_data):
+    folder = shared_data / "mlperf_tiny"
+    photographs = data.load(shared_data / "cifar10_subset.npz", split="test", limit=8).whole().images
+    x = photographs.astype(np.float32)
+    found = aligned(folder / "pretrainedResnet_quant.tflite", str(folder / "pretrainedResnet.h5"), x)
+    assert list(found.layers.values()) == [
+        "activation", "activation_1", "batch_normalization_2", "activation_2",
+        "activation_3", "batch_normalization_4", "conv2d_5", "activation_4",
+        "activation_5", "batch_normalization_6", "conv2d_8", "activation_6",
+        "average_pooling2d", "flatten", "dense:pre", "dense",
+    ]  # fmt: skip
+    assert min(found.sqnr_db.values()) > 20
+
+
+def test_numbers_prove_and_names_only_hint():
+    """With every tensor's name taken away the alignment is the same; with other weights there is none."""
+    quantised, floats = traces(tflite_file(), str(keras_file()), dogs(16))
+    nameless = [
+        dataclasses.replace(
+            trace,
+            steps=tuple(
+                dataclasses.replace(step, outputs=(dataclasses.replace(step.output, name="Identity"),))
+                for step in trace.steps
+            ),
+        )
+        for trace in quantised
+    ]
+    layers = align(nameless, floats).layers
+    # Dropout and Flatten hold the same numbers in another shape; without names the shapeless RESHAPE may be either.
+    assert {index: layers[index] for index in (0, 1, 2, 4, 5)} == {
+        0: "relu", 1: "pool", 2: "second", 4: "head:pre", 5: "head"
+    }  # fmt: skip
+
+    noise = np.random.default_rng(0)
+    strangers = [
+        dataclasses.replace(
+            trace,
+            steps=tuple(
+                dataclasses.replace(
+                    step,
+                    outputs=(
+                        dataclasses.replace(
+                            step.output, values=noise.normal(0, 1, step.output.values.shape).astype(np.float32)
+                        ),
+                    ),
+                )
+                for step in trace.steps
+            ),
+        )
+        for trace in floats
+    ]
+    found = align(quantised, strangers)
+    assert found.layers == {}
+    assert found.unpaired_ops == tuple(range(6))
+
+
+def test_layers_that_are_zero_everywhere_prove_nothing_without_a_name():
+    quantised, floats = traces(tflite_file(), str(keras_file()), pictures(1).astype(np.float32) / 255)
+
+    def silent(trace: Trace, name: str | None) -> Trace:
+        steps = []
+        for step in trace.steps:
+            zero = np.full_like(step.output.values, step.output.zero_point)
+            label = step.output.name if name is None else name
+            steps.append(
+                dataclasses.replace(step, outputs=(dataclasses.replace(step.output, values=zero, name=label),))
+            )
+        return dataclasses.replace(trace, steps=tuple(steps))
+
+    zeros = [silent(trace, None) for trace in floats]
+    assert 0 not in align([silent(trace, "Identity") for trace in quantised], zeros).layers
+    assert align([silent(trace, None) for trace in quantised], zeros).layers[1] == "pool"
+
+
+def test_names_with_tensorflow_s_suffixes_are_recognised():
+    assert named("model/conv2d_1/BiasAdd", "conv2d")  # the suffix may be TensorFlow's own
+    assert named("model/conv2d_1/BiasAdd", "block/conv2d_1:pre")
+    assert not named("model/conv2d_12/BiasAdd", "conv2d_1")
+    assert not named("StatefulPartitionedCall:0", "dense")
