@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +74,13 @@ def finish(
     console.say(_show.summary(result))
     if result.verdict is RunVerdict.FAIL:
         raise typer.Exit(console.DIFFERS)
+
+
+def own_command() -> list[str]:
+    """The command that runs, as a reader can repeat it; empty where the program was not started by its own name."""
+    if Path(sys.argv[0]).stem != "firmware-tools":
+        return []
+    return [shlex.join(["firmware-tools", *sys.argv[1:]])]
 
 
 @contextlib.contextmanager

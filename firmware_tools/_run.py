@@ -17,7 +17,7 @@ from firmware_tools._feed import Feed, one
 from firmware_tools._tally import Tally
 from firmware_tools.align import align
 from firmware_tools.engines import input_tensors
-from firmware_tools.pictures import Expectation
+from firmware_tools.pictures import Expectation, input_notes
 from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import Sample
 from tfviz.errors import InputError, LinkError
@@ -64,8 +64,9 @@ class Run:
         crew: Crew,
     ) -> None:
         self.crew = crew
-        if float_engine is None:  # a Keras model on either side is the float side too
-            float_engine = next((side for side in (reference, engine) if isinstance(side, KerasEngine)), None)
+        keras = [side for side in (reference, engine) if isinstance(side, KerasEngine)]
+        if float_engine is None and len(keras) == 1:  # a Keras model on one side is the float side too
+            float_engine = keras[0]
         integers = next((found[0] for found in map(input_tensors, (engine, reference)) if found), None)
         self.reference, self.engine = Feed(reference, expected, integers), Feed(engine, expected, integers)
         self.float = None if float_engine is None else Feed(float_engine, expected, integers)
@@ -76,11 +77,11 @@ class Run:
         self.samples: list[Sample] = []
         self.layers: Mapping[int, str] = {}
         self.unpaired: tuple[str, ...] = ()
-        self.in_steps = not isinstance(reference, KerasEngine) and not isinstance(engine, KerasEngine)
-        self.forcing = self.in_steps
+        self.in_steps = len(keras) != 1
+        self.forcing = not keras
         self.cause: str | None = None
         self.class_tally = Classes()
-        self.notes: list[str] = [note for note in (expected.note,) if note]
+        self.notes: list[str] = []
 
     def add(self, batch: "Batch") -> None:
         """Take one batch in."""
@@ -89,6 +90,7 @@ class Run:
         engines = self._engine_traces(batch.images, references, floats)
         if not self.tallies:
             self._prepare(references, engines, floats)
+            self.notes += input_notes(self.expected, batch.images, [*engines, *references])
         for i, (right, judged) in enumerate(zip(references, engines, strict=True)):
             real = floats[i] if floats else None
             local = self._local(batch.images[i : i + 1], right, judged)

@@ -53,9 +53,11 @@ def convert(
     """Convert a Keras model to .tflite, with a batch of one and integers in and out."""
     from firmware_tools import graph
     from firmware_tools.convert import convert as run
+    from firmware_tools.pictures import calibration_split
 
+    split = calibration_split(calibration_data, data or "") if calibration_data else "calibration"
     with console.step("converting"):
-        written = run(model, calibration_data or data, mode=mode, out=out, calibration=images, split="calibration")
+        written = run(model, calibration_data or data, mode=mode, out=out, calibration=images, split=split)
     console.wrote(written)
     sidecar = Path(f"{written}.json")
     if sidecar.exists():

@@ -89,8 +89,8 @@ def convert(
     beside = sidecar(expected)
     if beside is not None:
         write_sidecar(target, beside)
-    if expected.note and mode in CALIBRATED:
-        _log.warning(expected.note)
+    if expected.preprocess is not None and not expected.recorded and mode in CALIBRATED:
+        _log.warning("No preprocessing is recorded beside the model: calibration pixels went in as they are, 0..255.")
     return target
 
 

@@ -1,8 +1,7 @@
 """Pictures for a model: its sidecar, its data at its size, and its preprocessing. Runs no model."""
 
 import dataclasses
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.preprocess import Preprocess, Sidecar, default_preprocess, read_sidecar, sidecar_for
+from tfviz.trace import Trace
 
 if TYPE_CHECKING:
     from tfviz.data import Dataset
 
 Array = npt.NDArray[Any]
-_log = logging.getLogger(__name__)
+MOST_CUT = 0.5  # of the input at the limits of its type: pictures do have black and white parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +40,6 @@ class Expectation:
         if self.preprocess is None or images.dtype != np.uint8:
             return None
         return self.preprocess.pixels(images)
-
-    @property
-    def note(self) -> str | None:
-        """One sentence where nothing was recorded."""
-        if self.recorded or self.preprocess is None:
-            return None
-        return "No preprocessing is recorded beside the model: pixels go in as they are, 0..255."
 
 
 def expectation(paths: Sequence[Path | str], input_shape: Sequence[int | None]) -> Expectation:
@@ -91,23 +84,35 @@ def open_data(
     return data.load(spec, split=split, limit=limit, size=wanted.size, resize=wanted.resize, fit=wanted.fit)
 
 
-def batches_of(images: Array, size: int) -> Iterator[Array]:
-    """`images` in parts of at most `size`."""
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
+def input_notes(expected: Expectation, images: Array, traces: Sequence[Trace]) -> list[str]:
+    """What to say of pixels for which no preprocessing is recorded, in particular where they do not fit the input."""
+    if expected.recorded or expected.preprocess is None or images.dtype != np.uint8:
+        return []
+    notes = ["No preprocessing is recorded beside the model: pixels go in as they are, 0..255."]
+    shares = [cut_share(trace.inputs[0].values) for trace in traces if trace.inputs[0].scale is not None]
+    if shares and max(shares) > MOST_CUT:
+        notes.append(
+            f"{max(shares):.0%} of the input lies at the limits of its range: the model expects other numbers than "
+            "0..255; record its preprocessing in a sidecar, MODEL.json, beside it."
+        )
+    return notes
 
 
-def check_saturation(values: Array, tensor_name: str, expected: Expectation, limits: tuple[int, int]) -> str | None:
-    """A note where most of a batch of pixels lies at the limits of the input: the preprocessing is likely missing."""
-    if expected.recorded or expected.preprocess is None:
-        return None
-    share = float(np.mean((values == limits[0]) | (values == limits[1])))
-    if share < 0.5:
-        return None
-    return (
-        f"{share:.0%} of the input {tensor_name} lies at the limits of its range: the model expects other numbers than "
-        "0..255; record its preprocessing in a sidecar (MODEL.json) beside it."
-    )
+def cut_share(integers: Array) -> float:
+    """The share of integers at the limits of their type.
+
+    >>> cut_share(np.array([-128, 0, 127, 127], np.int8))
+    0.75
+    """
+    limits = np.iinfo(integers.dtype)
+    return float(np.mean((integers == limits.min) | (integers == limits.max)))
 
 
-Feed = Callable[[Array], Array]
+def calibration_split(spec: "str | Path | Dataset", judged: "str | Path | Dataset") -> str | None:
+    """Which part of `spec` to calibrate on: data of its own is taken whole, data that is judged on is parted.
+
+    >>> calibration_split("dog-poses", "dog-poses"), calibration_split("other-pictures", "pictures")
+    ('calibration', None)
+    """
+    rendered = str(spec) == "dog-poses" or str(spec).startswith("keras:")
+    return "calibration" if rendered or str(spec) == str(judged) else None

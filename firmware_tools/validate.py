@@ -14,7 +14,7 @@ from firmware_tools import boards
 from firmware_tools._compare import compare
 from firmware_tools.convert import CALIBRATION_IMAGES, convert, input_shape
 from firmware_tools.engines import open_crew, open_engine
-from firmware_tools.pictures import Expectation, expectation, open_data
+from firmware_tools.pictures import Expectation, calibration_split, expectation, open_data
 from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import Comparison, DataInfo, RunVerdict
 from tfviz.errors import InputError
@@ -59,8 +59,8 @@ def validate(
         data: what the model is judged on, its part `split`, the first `limit` images.
         board: of the built-in ones, or a `.toml` file.
         out: folder for the `.tflite`.
-        calibration_data: what activations are measured on; default: the part `calibration` of `data`, disjoint from
-            the one that is judged on.
+        calibration_data: what activations are measured on, taken whole; default: the part `calibration` of `data`,
+            disjoint from the one that is judged on.
         calibration: how many images of it.
         tolerate: `rounding` lets ROUNDING and INHERITED ops pass.
         samples: images that the page shows.
@@ -80,7 +80,7 @@ def validate(
     expected = expectation([Path(model)], input_shape(float_engine.model))
     judged = open_data(_text(data), expected, split=split, limit=limit)
     source = calibration_data or _text(data)
-    calibrating = open_data(source, expected, split="calibration", limit=calibration)
+    calibrating = open_data(source, expected, split=calibration_split(source, _text(data)), limit=calibration)
     step("converting to int8")
     name = Path(model).stem if Path(model).exists() else float_engine.model.name
     tflite = convert(

@@ -14,9 +14,6 @@ import pytest
 from tfviz import cli, console
 from tfviz.preprocess import Preprocess, Sidecar, write_sidecar
 
-# Keras's own code, when it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-
 CIFAR = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
 
 

@@ -13,9 +13,6 @@ import pytest
 from tfviz import cli, console
 from tfviz.preprocess import Preprocess, Sidecar, write_sidecar
 
-# Keras's own code, when it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Path:

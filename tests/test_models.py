@@ -13,8 +13,6 @@ import pytest
 from tfviz import models, zoo
 from tfviz.errors import InputError
 
-# Keras 3.15 asks NumPy 2 for an array in the old way whenever it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 
 X = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
 

@@ -1,5 +1,6 @@
 """Figures: what is drawn is what was given, on the stated scale, and what is empty is marked."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -152,10 +153,16 @@ def test_what_cannot_be_drawn_is_refused(draw, message):
         draw()
 
 
-def test_figures_are_written_by_their_suffix_without_pyplot(tmp_path):
+def test_drawing_imports_neither_pyplot_nor_tensorflow():
+    draw = "import numpy, sys; from tfviz import plot; plot.feature_map_grid(numpy.ones((4, 4, 8)));"
+    check = "print({'matplotlib.pyplot', 'tensorflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", draw + check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_figures_are_written_by_their_suffix(tmp_path):
     figure = plot.feature_map_grid(MAPS)
     assert plot.save(figure, tmp_path / "new" / "maps.png", dpi=40).read_bytes()[1:4] == b"PNG"
     assert plot.save(figure, tmp_path / "maps.pdf").read_bytes()[:4] == b"%PDF"
     with pytest.raises(InputError, match="names no format"):
         plot.save(figure, tmp_path / "maps.txt")
-    assert "matplotlib.pyplot" not in sys.modules

@@ -9,9 +9,6 @@ from tfviz import data, models, train, zoo
 from tfviz.errors import InputError
 from tfviz.preprocess import Preprocess, Sidecar, read_sidecar
 
-# Keras 3.15 asks NumPy 2 for an array in the old way whenever it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-
 SMALL = {"limit": 96, "test_limit": 30, "size": 32, "epochs": 2}
 
 

@@ -11,6 +11,7 @@ import typer
 from tfviz import console
 from tfviz.choose import Chosen, Picked, choose_model, choose_target, open_data, pick, writable
 from tfviz.errors import InputError
+from tfviz.train import BATCH_SIZE, EPOCHS, LEARNING_RATE
 
 if TYPE_CHECKING:
     from tfviz.train import TrainingResult
@@ -34,13 +35,13 @@ Seed = Annotated[int, typer.Option(help="Seed of dog-poses.")]
 def train(
     data: Annotated[str, typer.Argument(metavar="DATA", help="dog-poses, a folder of classes, an .npz, keras:NAME.")],
     out: Annotated[Path, typer.Option("--out", help="The .keras file to write; its sidecar is written beside it.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = EPOCHS,
     size: Annotated[int, typer.Option(min=4, help="Side of the model's input.")] = 64,
     channels: Annotated[int, typer.Option(help="3 for RGB, 1 for grey.")] = 3,
     limit: Annotated[int | None, typer.Option(help="The first so many pictures to learn from.")] = None,
     test_limit: Annotated[int | None, typer.Option(help="The first so many pictures to judge by.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 4e-3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = BATCH_SIZE,
+    learning_rate: Annotated[float, typer.Option(help="Its peak.")] = LEARNING_RATE,
     seed: Annotated[int, typer.Option(help="Of weights, order and dog-poses: the same seed, the same model.")] = 0,
 ) -> None:
     """Train a small CNN and judge it on held-out pictures."""

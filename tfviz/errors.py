@@ -1,4 +1,10 @@
-"""The two ways in which a run can fail through no fault of the code; the command lines turn them into exit codes."""
+"""The two ways in which a run can fail through no fault of the code; the command lines turn them into exit codes.
+
+And what a run warns of while it goes on.
+"""
+
+import sys
+import warnings
 
 
 class InputError(ValueError):
@@ -19,3 +25,11 @@ class ProbabilityWarning(UserWarning):
 
 class RetracingWarning(UserWarning):
     """Every call compiles anew, because its target is a new function each time."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the caller's program that called into the package, whatever lies between."""
+    level = 1
+    while sys._getframe(level).f_globals.get("__name__", "").startswith("tfviz.") and sys._getframe(level).f_back:
+        level += 1
+    warnings.warn(message, category, stacklevel=level + 1)

@@ -28,7 +28,9 @@ class Head:
     def under(self, mask: Any) -> "Head":
         """The logits summed over a mask `(B, ...)`."""
         weights = tf.cast(mask, self.logits.dtype)[..., tf.newaxis]
-        return Head(tf.reduce_sum(self.logits * weights, axis=list(range(1, self.logits.shape.rank - 1))), self.squash, True)
+        return Head(
+            tf.reduce_sum(self.logits * weights, axis=list(range(1, self.logits.shape.rank - 1))), self.squash, True
+        )
 
     @property
     def one_unit(self) -> bool:

@@ -1,6 +1,5 @@
 """One pass of a model over a batch, in parts, with a score for each image: what every explanation is built on."""
 
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfviz.errors import ProbabilityWarning
+from tfviz.errors import ProbabilityWarning, warn
 from tfviz.stream import chunk_size
 from tfviz.tap import Batch, Tap, execute, run
 from tfviz.tap.derivative import Derivative
@@ -60,9 +59,8 @@ def in_parts(
 def warn_of_probabilities(doubtful: bool) -> None:
     """Say that what was explained seems to be a probability."""
     if doubtful:
-        warnings.warn(
+        warn(
             "The outputs look like probabilities and no softmax or sigmoid was found behind which the logits are: "
             "probabilities are being explained, whose gradients vanish where the model is sure.",
             ProbabilityWarning,
-            stacklevel=4,
         )

@@ -17,10 +17,10 @@ import tensorflow as tf
 from tfviz.errors import InputError
 from tfviz.heads import Head, heads
 from tfviz.stream import chunk_size
+from tfviz.tap._survey import Survey, survey
 from tfviz.tap.images import Batch, prepare
 from tfviz.tap.patch import run
 from tfviz.tap.program import Weak, execute, steady
-from tfviz.tap.survey import Survey, survey
 
 Array = npt.NDArray[Any]
 

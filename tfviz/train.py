@@ -21,6 +21,11 @@ from tfviz.preprocess import Preprocess, Sidecar, write_sidecar
 if TYPE_CHECKING:
     import keras
 
+# The recipe that brings the log's CNN over 90 % on dog-poses in under a minute (bench/dog_poses.py).
+EPOCHS = 5
+BATCH_SIZE = 32
+LEARNING_RATE = 4e-3
+
 Progress = Callable[[int, int, str], None]
 # Pixels kept in memory and shuffled as one; what is larger is streamed and shuffled within blocks of this size.
 BLOCK_BYTES = 1 << 30
@@ -72,13 +77,13 @@ def train(
     *,
     test: str | Dataset | None = None,
     model: "keras.Model | None" = None,
-    epochs: int = 5,
+    epochs: int = EPOCHS,
     size: image.Size = 64,
     channels: int = 3,
     limit: int | None = None,
     test_limit: int | None = None,
-    batch_size: int = 32,
-    learning_rate: float = 4e-3,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
     seed: int = 0,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     progress: Progress | None = None,

@@ -55,7 +55,7 @@ def emit(graph: Graph, plan: Plan, lowered: Sequence[Lowered]) -> tuple[dict[str
     text = _banner(graph) + "".join(f'#include "{name}.h"\n' for name in ("nn", *headers)) + '#include "model.h"\n\n'
     digest = c.digest(blocks.data)
     files = {"model.c": text + "\n".join(body), "model.h": _header(graph, plan, digest)}
-    kernels = tuple(sorted({f"{call.source}.c" for call in calls}))
+    kernels = tuple(sorted({f"{stem}.c" for call in calls for stem in (call.source, *call.helpers)}))
     return files, kernels, digest, sum(len(data) for data in blocks.data)
 
 

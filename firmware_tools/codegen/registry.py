@@ -41,6 +41,7 @@ class Call:
             a constant.
         constants: name -> array.
         scratch: whether the op's working memory is passed, after the arguments.
+        helpers: stems of further files that the kernel calls.
     """
 
     function: str
@@ -51,6 +52,7 @@ class Call:
     arguments: tuple[int | str, ...] = (0,)
     constants: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     scratch: bool = False
+    helpers: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ method's paper has one. The signed maps underneath are the functions of `tfviz.c
 """
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ import tensorflow as tf
 from tfviz.cam import members
 from tfviz.cam.closed_form import class_activation_map
 from tfviz.cam.layer import spatial_layer
-from tfviz.errors import EmptyMapWarning, InputError
+from tfviz.errors import EmptyMapWarning, InputError, warn
 from tfviz.passes import Scored, in_parts
 from tfviz.tap import Tap, prepare, steady
 from tfviz.tap.derivative import as_answer, derivative
@@ -105,11 +104,10 @@ def _map(member: Member, activations: Any, gradients: Any, score: Any) -> Any:
 def _warn_of_empty(name: str, maps: Maps) -> None:
     empty = int(np.sum(~np.any(maps, axis=(1, 2))))
     if empty:
-        warnings.warn(
+        warn(
             f"{empty} of {len(maps)} {name} maps are zero everywhere: nothing in that layer speaks for the target, so "
             "the map says nothing; try another layer or target.",
             EmptyMapWarning,
-            stacklevel=4,
         )
 
 

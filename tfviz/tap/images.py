@@ -69,7 +69,7 @@ def check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
         origin = f"{type(model).__module__}.{type(model).__qualname__}"
         raise InputError(f"A {origin} was given where a keras.Model (Keras 3) is expected; load it with Keras 3.")
-    if not model.built or any(not layer.built for layer in model._layers):
+    if not model.built:
         raise InputError(f"The model {model.name!r} has no weights yet: call it once on an image, or give it an Input.")
 
 

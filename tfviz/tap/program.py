@@ -8,7 +8,6 @@ all is run eagerly.
 
 import logging
 import threading
-import warnings
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfviz.errors import InputError, RetracingWarning
+from tfviz.errors import InputError, RetracingWarning, warn
 from tfviz.tap.fingerprint import Fingerprint
 from tfviz.tap.images import check_model
 
@@ -174,11 +173,10 @@ def _note_function(state: _State, key: Hashable, function: Callable[..., Any] | 
     state.functions[code] += 1
     if state.functions[code] == _FRESH_FUNCTIONS_BORNE:
         name = getattr(function, "__qualname__", type(function).__name__)
-        warnings.warn(
+        warn(
             f"The target {name} is a new function at each call, so each call compiles anew; define it once and pass "
             "the same function.",
             RetracingWarning,
-            stacklevel=2,
         )
 
 

@@ -53,6 +53,7 @@ def depthwise_conv_2d(node: Node) -> Lowered:
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
         scratch=True,
+        helpers=("nn_finish",),
         constants={"weights": taps, "bias": bias, "scales": scales},
     )
     return Lowered((call,), scratch=4 * height * width + image.shape[3])

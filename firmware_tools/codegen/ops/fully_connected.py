@@ -63,6 +63,7 @@ def fully_connected(node: Node) -> Lowered:
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
         scratch=True,
+        helpers=("nn_finish",),
         constants={
             "weights": weights.in_turns(rows, 4),
             "bias": weights.folded_bias(node, 2, zero_point_of(inputs), sums),

@@ -3,12 +3,6 @@
 #include "nn_dot.h"
 #include "nn_memory.h"
 
-static int8_t finish(const nn_depthwise_conv_2d_shape *s, int32_t sum, int32_t bias, nn_scale scale)
-{
-    const int32_t scaled = nn_requantize(nn_wrapping_add(sum, bias), scale);
-    return nn_clamp(scaled + s->output_zero_point, s->activation_min, s->activation_max);
-}
-
 /* Where each tap of the filter at (y, x) lies in the image; a tap outside of it lies at `outside`, a pixel of zeros. */
 static void find_taps(const nn_depthwise_conv_2d_shape *s, int32_t y, int32_t x, int32_t outside, int32_t *taps)
 {
@@ -33,8 +27,8 @@ static int32_t one_channel(const int8_t *image, const int32_t *taps, int32_t n_t
 }
 
 /* Four neighbouring channels, multiplier 1. */
-static void four_channels(const int8_t *image, const int32_t *taps, int32_t n_taps, const int8_t *weights,
-                          int32_t depth, int32_t sums[4])
+NN_OWN_REGISTERS static void four_channels(const int8_t *image, const int32_t *taps, int32_t n_taps,
+                                           const int8_t *weights, int32_t depth, int32_t sums[4])
 {
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (const int32_t *end = taps + n_taps; taps != end; taps++, weights += depth) {
@@ -59,27 +53,32 @@ static void four_channels(const int8_t *image, const int32_t *taps, int32_t n_ta
     sums[3] = s3;
 }
 
+/* Sums of channels [c, c + n) of a pixel. */
+static void sum_channels(const nn_depthwise_conv_2d_shape *s, const int8_t *image, const int32_t *taps,
+                         const int8_t *weights, int32_t c, int32_t n, int32_t *sums)
+{
+    const int32_t n_taps = s->filter_height * s->filter_width, depth = s->output_depth;
+    int32_t i = 0;
+    if (s->multiplier == 1) {
+        for (; i + 4 <= n; i += 4) {
+            four_channels(image + c + i, taps, n_taps, weights + c + i, depth, sums + i);
+        }
+    }
+    for (; i < n; i++) {
+        sums[i] = one_channel(image + (c + i) / s->multiplier, taps, n_taps, weights + c + i, depth);
+    }
+}
+
 static void one_pixel(const nn_depthwise_conv_2d_shape *s, const int8_t *image, const int32_t *taps,
                       const int8_t *weights, const int32_t *bias, const nn_scale *scales, int8_t *output)
 {
-    const int32_t n_taps = s->filter_height * s->filter_width, depth = s->output_depth;
-    const int32_t step = s->scale_step, multiplier = s->multiplier;
-    int32_t c = 0;
-    for (; multiplier == 1 && c + 4 <= depth; c += 4) {
-        int32_t sums[4];
-        four_channels(image + c, taps, n_taps, weights + c, depth, sums);
-        for (int32_t i = 0; i < 4; i++) {
-            output[c + i] = finish(s, sums[i], bias[c + i], scales[(c + i) * step]);
-        }
-    }
-    image += c; /* c is 0 where the multiplier is not 1 */
-    for (int32_t copies = multiplier; c < depth; c++) {
-        const int32_t sum = one_channel(image, taps, n_taps, weights + c, depth);
-        output[c] = finish(s, sum, bias[c], scales[c * step]);
-        if (--copies == 0) {
-            copies = multiplier;
-            image++;
-        }
+    const nn_range range = {s->output_zero_point, s->activation_min, s->activation_max};
+    const int32_t step = s->scale_step;
+    for (int32_t c = 0; c < s->output_depth; c += NN_BLOCK) {
+        int32_t sums[NN_BLOCK];
+        const int32_t n = nn_min(NN_BLOCK, s->output_depth - c);
+        sum_channels(s, image, taps, weights, c, n, sums);
+        nn_finish(sums, n, bias + c, scales + c * step, step, &range, output + c);
     }
 }
 

@@ -3,12 +3,6 @@
 #include "nn_dot.h"
 #include "nn_memory.h"
 
-static int8_t finish(const nn_fully_connected_shape *s, int32_t sum, int32_t bias, nn_scale scale)
-{
-    const int32_t scaled = nn_requantize(nn_wrapping_add(sum, bias), scale);
-    return nn_clamp(scaled + s->output_zero_point, s->activation_min, s->activation_max);
-}
-
 /* What the weights' zero point adds to every unit's sum. */
 static int32_t offset_of(const nn_fully_connected_shape *s, const int8_t *input)
 {
@@ -24,6 +18,8 @@ static int32_t offset_of(const nn_fully_connected_shape *s, const int8_t *input)
 void nn_fully_connected(const nn_fully_connected_shape *s, const int8_t *input, const int8_t *weights,
                         const int32_t *bias, const nn_scale *scales, int8_t *column, int8_t *output)
 {
+    const nn_range range = {s->output_zero_point, s->activation_min, s->activation_max};
+    const int32_t step = s->scale_step;
     for (int32_t batch = 0; batch < s->batches; batch++) {
         const int8_t *pixel = input;
         const int8_t *quad = weights;
@@ -33,14 +29,17 @@ void nn_fully_connected(const nn_fully_connected_shape *s, const int8_t *input, 
             memcpy(column, input, (size_t)s->depth);
             pixel = column;
         }
-        for (int32_t u = 0; u < s->outputs; u += 4) {
-            int32_t sums[4];
-            nn_dot_1x4(pixel, quad, s->row, sums);
-            quad += 4 * s->row;
-            for (int32_t i = u; i < nn_min(u + 4, s->outputs); i++) {
-                const int32_t sum = nn_wrapping_add(sums[i - u], offset);
-                output[i] = finish(s, sum, bias[i], scales[i * s->scale_step]);
+        for (int32_t u = 0; u < s->outputs; u += NN_BLOCK) {
+            int32_t sums[NN_BLOCK];
+            const int32_t n = nn_min(NN_BLOCK, s->outputs - u);
+            for (int32_t i = 0; i < n; i += 4) {
+                nn_dot_1x4(pixel, quad, s->row, sums + i);
+                quad += 4 * s->row;
             }
+            for (int32_t i = 0; offset != 0 && i < n; i++) {
+                sums[i] = nn_wrapping_add(sums[i], offset);
+            }
+            nn_finish(sums, n, bias + u, scales + u * step, step, &range, output + u);
         }
         input += s->depth;
         output += s->outputs;

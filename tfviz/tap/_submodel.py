@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
+from tfviz.tap._survey import Call, locate
 from tfviz.tap.address import Tap
 from tfviz.tap.patch import run
-from tfviz.tap.survey import Call, locate
 
 
 def submodel(model: Any, layers: Any) -> Any:
