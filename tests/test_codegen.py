@@ -105,7 +105,11 @@ def test_the_header_tells_scales_and_zero_points():
 
 
 def test_only_the_kernels_in_use_are_named():
-    assert codegen.generate(conv_model()).kernels == ("conv_2d.c", "nn_finish.c")
+    assert codegen.generate(conv_model()).kernels == ("conv_2d.c",)
+
+
+def test_the_helpers_of_a_kernel_are_named_too():
+    assert codegen.generate(graph.load(random_op("dense", 0))).kernels == ("fully_connected.c", "nn_finish.c")
 
 
 def test_an_unknown_op_is_refused_by_name_with_its_layer():

@@ -57,7 +57,7 @@ def test_a_forced_run_of_an_exact_engine_is_exact_too(name, shared_data, folder)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_single_ops_are_exact(kind, folder):
-    for seed in range(1000, 1012):
+    for seed in range(1000, 1008):
         assert_exact(random_op(kind, seed), folder / f"{kind}_{seed}", draws=DRAWS[1:])
 
 

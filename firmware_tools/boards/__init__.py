@@ -60,7 +60,11 @@ class Region:
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """A board as its data sheet describes it. `stack` is how many bytes of RAM are set aside for the stack."""
+    """A board as its data sheet describes it.
+
+    `stack` is how many bytes of RAM are set aside for the stack. `port` names the folder under firmware/ports that
+    knows the chip's own serial port, None where there is none yet; `port_options` are the port's macros.
+    """
 
     name: str
     title: str
@@ -72,6 +76,8 @@ class Board:
     link: str
     data_sheet: str
     stack: int = 4096
+    port: str | None = None
+    port_options: tuple[str, ...] = ()
 
     @property
     def flash(self) -> Region:
@@ -150,6 +156,8 @@ def _board(name: str, data: dict[str, Any]) -> Board:
         link=str(data["link"]),
         data_sheet=str(data["data_sheet"]),
         stack=int(data.get("stack", 4096)),
+        port=None if data.get("port") is None else str(data["port"]),
+        port_options=tuple(str(option) for option in data.get("port_options", ())),
     )
 
 

@@ -23,7 +23,10 @@ from tfviz.files import write_text
 ENGINE = "built-in C99 kernels"
 """Name of the kernel set that the generated code runs on; a device answers it at HELLO, with its version."""
 
-LINK = ("about.c", "crc32.c", "frame.c", "memory.c", "reply.c", "serve.c", "server.c")
+EMULATED = "emulated"
+"""The port of a serial port that no chip has and the emulator knows: every board's, where no other is asked for."""
+
+LINK = ("about.c", "capture.c", "crc32.c", "frame.c", "memory.c", "reply.c", "serve.c", "server.c")
 _BARE = (
     "-ffreestanding",
     "-ffunction-sections",
@@ -71,8 +74,12 @@ class Build:
         return self.ram_total - self.ram_bytes
 
 
-def build(graph: Graph, board: str | Board, out: str | os.PathLike[str], *, optimize: str = "O2") -> Build:
+def build(
+    graph: Graph, board: str | Board, out: str | os.PathLike[str], *, optimize: str = "O2", port: str = EMULATED
+) -> Build:
     """Build firmware that runs `graph` on `board` and speaks the link's protocol; sources, ELF and map go to `out`.
+
+    `port` is a folder of firmware/ports: `"emulated"`, or `board.port` for the chip's own serial port.
 
     Raises:
         InputError: no such board, an op that the engine lacks, or a model that does not fit: with the two numbers.
@@ -94,6 +101,7 @@ def build(graph: Graph, board: str | Board, out: str | os.PathLike[str], *, opti
         outputs=_most_outputs(graph),
         name=graph.name,
         optimize=optimize,
+        port=port,
     )
 
 
@@ -120,12 +128,13 @@ def compile_firmware(
     outputs: int = 8,
     name: str = "the model",
     optimize: str = "O2",
+    port: str = EMULATED,
 ) -> Build:
     """Compile generated `files` with the `kernels` for `board`: what `build` does when the C is there."""
     folder = Path(out)
     script = folder / "link.ld"
     start = zig.FIRMWARE / "ports" / ("start_arm.c" if board.core.architecture == "arm" else "start_riscv.c")
-    port = zig.FIRMWARE / "ports" / "emulated" / "port.c"
+    port_file = zig.FIRMWARE / "ports" / port / "port.c"
     arguments = [
         f"--target={board.core.target}",
         f"-mcpu={board.core.cpu}",
@@ -133,8 +142,9 @@ def compile_firmware(
         f"-I{zig.FIRMWARE / 'ports' / 'freestanding'}",
         f"-Wl,-T,{script}",
         *_common(folder, files, kernels, outputs, optimize, board.name),
+        *(f"-D{option}" for option in board.port_options if port == board.port),
         str(start),
-        str(port),
+        str(port_file),
     ]
     write_text(script, linker_script(board))
     target = folder / "firmware.elf"

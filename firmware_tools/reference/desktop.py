@@ -116,8 +116,17 @@ class DesktopEngine:
 
 
 def described(graph: Graph, index: int, values: Array) -> Tensor:
-    """A tensor's values with its name and quantisation, in the shape that the file gives it."""
+    """A tensor's values with its name and quantisation, in the shape that the file gives it.
+
+    Raises:
+        InputError: there are more or fewer values: the file contradicts itself.
+    """
     tensor = graph.tensors[index]
+    if values.size != tensor.elements:
+        raise InputError(
+            f"{graph.name} gives tensor '{tensor.name}' the shape {list(tensor.shape)}, "
+            f"but its op makes {list(values.shape)}; the file is damaged."
+        )
     scale, zero_point = quantization(tensor)
     return Tensor(tensor.name, np.array(values).reshape(tensor.shape), scale, zero_point)
 

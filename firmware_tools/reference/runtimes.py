@@ -1,6 +1,7 @@
 """The interpreters behind the desktop engines: LiteRT (two kernel sets) and TensorFlow Lite Micro."""
 
 import importlib.util
+import math
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -40,7 +41,9 @@ def tflm(model: Model) -> DesktopEngine:
     if not has_tflm():
         raise InputError("TensorFlow Lite Micro has no wheel on this platform; it is built for Linux x86-64 alone.")
     kernels = KernelSet("TensorFlow Lite Micro reference kernels", "tflite-micro")
-    return DesktopEngine("tflm", str(kernels), _graph(model), _Tflm)
+    graph = _graph(model)
+    check_shapes(graph.bytes, graph)
+    return DesktopEngine("tflm", str(kernels), graph, _Tflm)
 
 
 def has_tflm() -> bool:
@@ -57,6 +60,36 @@ def _litert(name: str, kernels: KernelSet, resolver: str, model: Model) -> Deskt
         return _LiteRT(data, graph, resolver)
 
     return DesktopEngine(name, str(kernels), _graph(model), make)
+
+
+def check_shapes(data: bytes, graph: Graph) -> None:
+    """Refuse a file whose shapes contradict its ops: TensorFlow Lite Micro believes them and would write past the end.
+
+    LiteRT infers every shape from the inputs; where it refuses the file for reasons of its own nothing is checked.
+
+    Raises:
+        InputError: a tensor's shape is not what its op makes.
+    """
+    with caught_stderr():
+        from ai_edge_litert import interpreter
+
+        try:
+            made: Any = interpreter.Interpreter(
+                model_content=data, experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF
+            )
+            made.allocate_tensors()
+        except (ValueError, RuntimeError):
+            return
+    inferred = {detail["index"]: [int(size) for size in detail["shape"]] for detail in made.get_tensor_details()}
+    for op in graph.ops:
+        for index in op.outputs:
+            tensor = graph.tensors[index]
+            shape = inferred.get(index, list(tensor.shape))
+            if math.prod(shape) != tensor.elements:
+                raise InputError(
+                    f"{graph.name} gives tensor '{tensor.name}' the shape {list(tensor.shape)}, but op {op.index} "
+                    f"({op.name}) makes {shape}; the file is damaged."
+                )
 
 
 class _LiteRT:
@@ -118,7 +151,7 @@ class _Tflm:
                         arena_size=arena,
                         intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
                     )
-                except (RuntimeError, ValueError) as error:
+                except Exception as error:  # its Python half walks the file too, and raises whatever that gives
                     text = said()
                     if ("rena" not in text.rsplit("\n", 4)[-1] and "too small" not in text) or arena >= LARGEST_ARENA:
                         reason = " ".join(text.split()) or _sentence(error)

@@ -92,7 +92,7 @@ def _one_map(heat: Array) -> npt.NDArray[np.float32]:
 
 
 def _blend(picture: npt.NDArray[np.uint8], values: Array, colour_map: str, alpha: float) -> npt.NDArray[np.uint8]:
-    """Over a darkened picture the strong places are coloured; ReLU, half-pixel resize, normalise, in this order."""
+    """What speaks for the target over the picture: ReLU, half-pixel resize, normalise, colour, in this order."""
     from tfviz import image
 
     positive = np.maximum(values, 0)

@@ -59,6 +59,5 @@ def conv_2d(node: Node) -> Lowered:
         arguments=(0, "weights", "bias", "scales"),
         constants={"weights": packed, "bias": bias, "scales": scales},
         scratch=True,
-        helpers=("nn_finish",),
     )
     return Lowered((call,), scratch=0 if direct else 2 * rows.shape[1])

@@ -19,14 +19,26 @@ static uint32_t model_digest(const nn_model *model)
     return digest;
 }
 
+/* As much of a text as still fits, with one byte left for the length of the next. */
 static void text(link_server *server, const char *string)
 {
     uint8_t length = 0;
-    while (length < 255 && string[length] != 0) {
+    while (length < 255 && length + 2u < link_room(server) && string[length] != 0) {
         length++;
     }
     frame_u8(&server->out, length);
     frame_block(&server->out, string, length);
+}
+
+static uint8_t capabilities(const nn_model *model)
+{
+    uint8_t can = CAPABILITY_WRITE | CAPABILITY_CONSTANTS | CAPABILITY_FEED | CAPABILITY_KEEPS_INPUT;
+    for (uint16_t i = 0; i < model->n_inputs; i++) {
+        if (model->tensors[model->inputs[i]].death < model->n_ops) {
+            can &= (uint8_t)~CAPABILITY_KEEPS_INPUT; /* its memory is used again */
+        }
+    }
+    return link_sensor == NULL ? can : can | CAPABILITY_CAPTURE;
 }
 
 link_outcome link_hello(link_server *server)
@@ -50,7 +62,7 @@ link_outcome link_hello(link_server *server)
     }
     link_answer(server);
     frame_u8(&server->out, PROTOCOL_VERSION);
-    frame_u8(&server->out, CAPABILITY_WRITE | CAPABILITY_CONSTANTS);
+    frame_u8(&server->out, capabilities(model));
     frame_u16(&server->out, LINK_PAYLOAD);
     frame_u32(&server->out, model_digest(model));
     frame_u16(&server->out, model->n_ops);

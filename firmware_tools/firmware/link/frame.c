@@ -17,7 +17,7 @@ uint32_t u32_at(const uint8_t *bytes)
 
 static void store(frame_receiver *receiver, uint8_t byte)
 {
-    if (receiver->count < FRAME_BYTES) {
+    if (receiver->count < FRAME_RECEIVED) {
         receiver->bytes[receiver->count++] = byte;
     } else {
         receiver->spoilt = true;
@@ -86,8 +86,8 @@ void frame_begin(frame_sender *sender, uint8_t kind, uint16_t sequence, uint32_t
 
 void frame_block(frame_sender *sender, const void *bytes, size_t count)
 {
-    if (count > FRAME_BYTES - FRAME_TRAILER - sender->count) {
-        count = FRAME_BYTES - FRAME_TRAILER - sender->count; /* never overrun, whatever the caller believes */
+    if (count > FRAME_SENT - FRAME_TRAILER - sender->count) {
+        count = FRAME_SENT - FRAME_TRAILER - sender->count; /* never overrun, whatever the caller believes */
     }
     memcpy(sender->bytes + sender->count, bytes, count);
     sender->count += count;

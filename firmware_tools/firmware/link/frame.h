@@ -10,14 +10,21 @@
 #include <stdint.h>
 
 #ifndef LINK_PAYLOAD
-#define LINK_PAYLOAD 1024 /* largest payload in bytes, either way */
+#define LINK_PAYLOAD 2048 /* largest payload of a request, in bytes: what a long input is sent in */
+#endif
+#ifndef LINK_ANSWER
+#define LINK_ANSWER 1024 /* largest payload of an answer */
 #endif
 
 enum {
     FRAME_HEADER = 7, /* kind, sequence (2), nonce (4) */
     FRAME_TRAILER = 4, /* CRC-32 */
-    FRAME_BYTES = FRAME_HEADER + LINK_PAYLOAD + FRAME_TRAILER,
+    FRAME_RECEIVED = FRAME_HEADER + LINK_PAYLOAD + FRAME_TRAILER,
+    FRAME_SENT = FRAME_HEADER + LINK_ANSWER + FRAME_TRAILER,
 };
+
+_Static_assert(LINK_PAYLOAD >= 32 && LINK_PAYLOAD <= 0xFFFF, "a request needs 32 bytes, and its size is a u16");
+_Static_assert(LINK_ANSWER >= 128, "the answers to HELLO and RUN need 128 bytes");
 
 typedef struct {
     uint8_t kind;
@@ -29,7 +36,7 @@ typedef struct {
 
 /* What comes in: the bytes of the frame so far, with the state of the COBS decoder. Zeroed, it is ready. */
 typedef struct {
-    uint8_t bytes[FRAME_BYTES];
+    uint8_t bytes[FRAME_RECEIVED];
     size_t count;
     uint8_t left;      /* bytes until the next COBS code */
     bool zero_due;     /* a zero stands where that code is */
@@ -41,7 +48,7 @@ typedef struct {
 
 /* What goes out: header and payload are written here, then sent. */
 typedef struct {
-    uint8_t bytes[FRAME_BYTES];
+    uint8_t bytes[FRAME_SENT];
     size_t count;
 } frame_sender;
 

@@ -47,6 +47,12 @@ static bool find(const link_server *server, uint8_t space, uint16_t id, link_nam
     if (space == SPACE_TENSOR) {
         return find_tensor(server, id, found);
     }
+    if (space == SPACE_RAW && server->captured && server->pause == 0 && id == 0) {
+        found->bytes = server->raw.bytes;
+        found->writable = NULL;
+        found->count = server->raw.count;
+        return true;
+    }
     if (space != SPACE_CONSTANT || server->pause >= model->n_ops || id >= model->ops[server->pause].n_constants) {
         return false;
     }
@@ -96,6 +102,7 @@ link_outcome link_input(link_server *server)
     }
     server->run = u16_at(request->payload);
     server->open = true;
+    server->captured = false;
     return store(server, request->payload + 2, request->length - 2);
 }
 
@@ -154,8 +161,8 @@ link_outcome link_read(link_server *server)
     if (offset > block.count || left > block.count - offset) {
         return link_refuse(server, ERROR_RANGE, block.count);
     }
-    if (chunk == 0 || chunk > LINK_PAYLOAD - 4) {
-        chunk = LINK_PAYLOAD - 4;
+    if (chunk == 0 || chunk > LINK_ANSWER - 4) {
+        chunk = LINK_ANSWER - 4;
     }
     do {
         uint32_t count = left < chunk ? left : chunk;

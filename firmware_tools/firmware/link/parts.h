@@ -29,6 +29,9 @@ link_outcome link_tensors(link_server *server);
 link_outcome link_ops(link_server *server);
 link_outcome link_stats(link_server *server);
 
+/* capture.c: the device fills its own input. */
+link_outcome link_capture(link_server *server);
+
 /* memory.c: requests for bytes, each checked against the op table. */
 link_outcome link_input(link_server *server);
 link_outcome link_write(link_server *server);

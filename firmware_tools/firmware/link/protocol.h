@@ -17,6 +17,8 @@ enum {
     MESSAGE_WRITE = 0x09,
     MESSAGE_ABORT = 0x0A,
     MESSAGE_STATS = 0x0B,
+    MESSAGE_CAPTURE = 0x0C,
+    MESSAGE_FEED = 0x0D,
     MESSAGE_ANSWER = 0x80,
     MESSAGE_ERROR = 0xFF,
 };
@@ -31,10 +33,20 @@ enum {
     ERROR_INPUT = 7,   /* an input's bytes are not those that RUN announced; detail: the tensor */
     ERROR_STALE = 8,   /* older than the newest request */
     ERROR_VERSION = 9, /* another protocol version; detail: the device's */
+    ERROR_SENSOR = 10, /* nothing to capture: no sensor, or it gave nothing */
 };
 
-enum { SPACE_TENSOR = 0, SPACE_CONSTANT = 1 };
+enum { SPACE_TENSOR = 0, SPACE_CONSTANT = 1, SPACE_RAW = 2 };
 
-enum { CAPABILITY_WRITE = 1, CAPABILITY_CONSTANTS = 2 };
+enum {
+    CAPABILITY_WRITE = 1,
+    CAPABILITY_CONSTANTS = 2,
+    CAPABILITY_FEED = 4,
+    CAPABILITY_KEEPS_INPUT = 8,
+    CAPABILITY_CAPTURE = 16,
+};
+
+/* How the bytes of a captured frame are to be read. */
+enum { RAW_OPAQUE = 0, RAW_GREY8 = 1, RAW_RGB888 = 2, RAW_RGB565_BIG = 3, RAW_RGB565_LITTLE = 4 };
 
 #endif

@@ -8,7 +8,9 @@ void link_answer(link_server *server)
 
 link_outcome link_done(link_server *server)
 {
-    frame_send(&server->out);
+    if (server->request.kind != MESSAGE_FEED) { /* which has no answer, not even an error: RUN tells */
+        frame_send(&server->out);
+    }
     return LINK_STAY;
 }
 
@@ -34,5 +36,5 @@ link_outcome link_refuse_length(link_server *server)
 
 size_t link_room(const link_server *server)
 {
-    return FRAME_BYTES - FRAME_TRAILER - server->out.count;
+    return FRAME_SENT - FRAME_TRAILER - server->out.count;
 }

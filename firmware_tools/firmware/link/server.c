@@ -91,6 +91,8 @@ static link_outcome handle(link_server *server)
     case MESSAGE_WRITE: return link_write(server);
     case MESSAGE_ABORT: return abandon(server);
     case MESSAGE_STATS: return link_stats(server);
+    case MESSAGE_CAPTURE: return link_capture(server);
+    case MESSAGE_FEED: return link_input(server);
     default: return link_refuse(server, ERROR_UNKNOWN, PROTOCOL_VERSION);
     }
 }
@@ -132,6 +134,7 @@ bool link_pause(link_server *server, uint16_t pause, uint64_t ticks)
         keep_digests(server, ticks);
         op_done(server);
     }
+    port_idle(); /* once at each pause, however busy the line is: a watchdog must not bite while ops are short */
     for (;;) {
         if (!server->held) {
             await_request(server);

@@ -15,13 +15,30 @@
 #define LINK_OUTPUTS 8 /* most outputs that one op may have */
 #endif
 
+/* A sensor's frame as it came, before any preprocessing. It stays where it is while the model waits at pause 0. */
+typedef struct {
+    const uint8_t *bytes;
+    uint32_t count;
+    uint8_t format; /* RAW_GREY8 and its like in protocol.h */
+    uint16_t width;
+    uint16_t height;
+} link_raw;
+
+/* Fills the model's inputs from the board's own sensor; false where there was nothing to take. */
+typedef bool (*link_sensor_function)(const nn_model *model, link_raw *raw);
+
+/* Set by a program that has a sensor, before link_serve; NULL: CAPTURE is refused. */
+extern link_sensor_function link_sensor;
+
 typedef struct {
     const nn_model *model;
     frame_receiver in;
     frame_sender out;
     frame request;
     bool held;              /* the request in `request` waits for pause 0 */
-    bool open;              /* a run was begun by INPUT */
+    bool open;              /* a run was begun by INPUT, FEED or CAPTURE */
+    bool captured;          /* by CAPTURE: `raw` is its frame */
+    link_raw raw;
     uint16_t run;
     uint16_t pause;
     uint16_t sequence;      /* newest of this session */

@@ -55,17 +55,21 @@ static const int8_t *column_of(const nn_conv_2d_shape *s, const int8_t *input, i
 static void two_pixels(const nn_conv_2d_shape *s, const int8_t *pixel0, const int8_t *pixel1, const int8_t *weights,
                        const int32_t *bias, const nn_scale *scales, int8_t *output0, int8_t *output1)
 {
-    const nn_range range = {s->output_zero_point, s->activation_min, s->activation_max};
+    /* A byte that is stored might be the shape's, for all that the compiler knows: so it is read once, before. */
     const int32_t row = s->row, step = s->scale_step, channels = s->output_depth / s->groups;
-    for (int32_t c = 0; c < channels; c += NN_BLOCK) {
-        int32_t sums[2 * NN_BLOCK];
-        const int32_t n = nn_min(NN_BLOCK, channels - c);
-        for (int32_t i = 0; i < n; i += 2) {
-            nn_dot_2x2(pixel0, pixel1, weights, row, sums + i);
-            weights += 2 * row;
+    const int32_t zero_point = s->output_zero_point, low = s->activation_min, high = s->activation_max;
+    for (int32_t c = 0; c < channels; c += 2) {
+        int32_t sums[4];
+        nn_dot_2x2(pixel0, pixel1, weights, row, sums);
+        weights += 2 * row;
+        const int32_t last = nn_min(c + 1, channels - 1);
+        for (int32_t i = c; i <= last; i++) {
+            const int32_t from_0 = nn_requantize(nn_wrapping_add(sums[i - c], bias[i]), *scales);
+            const int32_t from_1 = nn_requantize(nn_wrapping_add(sums[i - c + 2], bias[i]), *scales);
+            scales += step;
+            *output0++ = nn_clamp(from_0 + zero_point, low, high);
+            *output1++ = nn_clamp(from_1 + zero_point, low, high);
         }
-        nn_finish(sums, n, bias + c, scales + c * step, step, &range, output0 + c);
-        nn_finish(sums + NN_BLOCK, n, bias + c, scales + c * step, step, &range, output1 + c);
     }
 }
 

@@ -1,6 +1,7 @@
 /* DEPTHWISE_CONV_2D, int8: each channel has a filter of its own; four channels at a time. */
 #include "depthwise_conv_2d.h"
 #include "nn_dot.h"
+#include "nn_finish.h"
 #include "nn_memory.h"
 
 /* Where each tap of the filter at (y, x) lies in the image; a tap outside of it lies at `outside`, a pixel of zeros. */

@@ -1,6 +1,7 @@
 /* FULLY_CONNECTED, int8: one dot product a unit, four units at a time. */
 #include "fully_connected.h"
 #include "nn_dot.h"
+#include "nn_finish.h"
 #include "nn_memory.h"
 
 /* What the weights' zero point adds to every unit's sum. */

@@ -9,7 +9,6 @@
 #define NN_DOT_H
 
 #include <stdint.h>
-#include "nn_finish.h"
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) && !defined(NN_PLAIN_C)
 #include <arm_acle.h>
@@ -37,12 +36,12 @@ static inline int16x2_t nn_odd(uint32_t word) { return __sxtb16((int8x4_t)__ror(
 #endif
 
 /*
- * sums[NN_BLOCK * p + c] = sum over i < n of pixel p's byte i times channel c's byte i
+ * sums[2 * p + c] = sum over i < n of pixel p's byte i times channel c's byte i
  *
  * `channels` holds two channels in turns, four bytes each; n is a multiple of 4.
  */
 NN_OWN_REGISTERS static inline void nn_dot_2x2(const int8_t *pixel0, const int8_t *pixel1, const int8_t *channels,
-                                               int32_t n, int32_t *sums)
+                                               int32_t n, int32_t sums[4])
 {
     int32_t s00 = 0, s01 = 0, s10 = 0, s11 = 0;
     for (const int8_t *end = pixel0 + n; pixel0 != end; pixel0 += 4, pixel1 += 4, channels += 8) {
@@ -68,8 +67,8 @@ NN_OWN_REGISTERS static inline void nn_dot_2x2(const int8_t *pixel0, const int8_
     }
     sums[0] = s00;
     sums[1] = s01;
-    sums[NN_BLOCK] = s10;
-    sums[NN_BLOCK + 1] = s11;
+    sums[2] = s10;
+    sums[3] = s11;
 }
 
 /* sums[c] likewise for one pixel and four channels in turns, four bytes each; n is a multiple of 4. */

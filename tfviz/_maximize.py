@@ -1,0 +1,218 @@
+"""Activation maximisation: a picture made from noise to please an objective, in one compiled loop.
+
+`tfviz.objective` says what is maximised, `tfviz.parametrisation` how the picture is written down, `tfviz.transform`
+what it must hold up to; this module brings them together and steps.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfviz import parametrisation as parametrisations
+from tfviz import transform
+from tfviz.errors import InputError
+from tfviz.objective import Bound, Objective, Scene, as_objective
+from tfviz.parametrisation import Parametrisation, Shape
+from tfviz.preprocess import Preprocess
+from tfviz.stream import chunk_size
+from tfviz.tap import execute, run, steady
+from tfviz.tap.derivative import derivative
+from tfviz.tap.images import InputSpec, check_model, input_specs
+from tfviz.transform import Transform
+
+Array = npt.NDArray[Any]
+# Adam's (Kingma and Ba 2015).
+_MOMENTUM, _SQUARES, _TINY = 0.9, 0.999, 1e-8
+
+
+def maximize(
+    model: Any,
+    objective: Any,
+    *,
+    parametrisation: Parametrisation | None = None,
+    transforms: Sequence[Transform] | None = None,
+    steps: int = 256,
+    rate: float | None = None,
+    count: int = 1,
+    size: tuple[int, int] | None = None,
+    preprocess: Preprocess | None = None,
+    seed: int = 0,
+) -> npt.NDArray[np.float32]:
+    """Make pictures that maximise an objective of `model`.
+
+        z <- Adam step up the gradient of objective(model(transforms(picture(z)))), `steps` times
+
+    The step size falls to zero along half a cosine, so that the picture comes to rest.
+
+    Args:
+        model: a built Keras model with one input, pictures `(B, H, W, C)`.
+        objective: made by `tfviz.objective`, such as `0.2 * channel("conv1", 3) + 0.8 * logit(2)`; or a class.
+        parametrisation: made by `tfviz.parametrisation`; None is `fourier()`.
+        transforms: made by `tfviz.transform`; None is jitter, scale and rotate by a little, `()` is none.
+        steps: how many.
+        rate: the first step size; None is the parametrisation's own.
+        count: how many variations of each subject (see `objective.diversity`), from different noise.
+        size: height and width, for models that take any.
+        preprocess: what the model expects of pixels; None is 0 for black to 1 for white. `Preprocess()` is 0 to 255.
+        seed: of the noise at the start and of the transforms; the same seed gives the same pictures.
+
+    Returns:
+        float32 `(subjects * count, H, W, C)` in the model's own input units, the variations of a subject side by side;
+        `Preprocess.display` makes pictures of them.
+
+    Raises:
+        InputError: a unit or class that is not there, a model with several inputs or none of pictures, a size not given.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[0.4], [-0.2], [0.6], [0.0]]), np.zeros(1)])
+    >>> from tfviz.objective import norm, target
+    >>> from tfviz.parametrisation import pixels
+    >>> x = maximize(model, 1 - norm() + target(1), parametrisation=pixels(bounded=False), transforms=())
+    >>> bool(np.allclose(x[0, ..., 0], [[0.2, -0.1], [0.3, 0.0]], atol=1e-3))  # w / (2 lambda)
+    True
+    """
+    check_model(model)
+    _check(steps, count, rate)
+    wanted = as_objective(objective)
+    if wanted.compares and count < 2:
+        raise InputError("diversity compares variations of a picture; give count=2 or more.")
+    spec = _picture_input(model)
+    shape = _shape(spec, size)
+    units = _Units.of(preprocess, shape[2])
+    way = parametrisations.fourier() if parametrisation is None else parametrisation
+    changes = tuple(transform.usual(min(shape[:2])) if transforms is None else transforms)
+    with steady(model):
+        subjects = wanted.subjects or 1
+        bound = wanted.bind(model, subjects)
+        job = _Steps(bound, way, changes, shape, spec.dtype, count, input_specs(model)[0])
+        numbers = np.int32(steps), np.float32(way.rate if rate is None else rate), np.int32(seed & 0x7FFFFFFF)
+        rest = [np.asarray(number) for number in numbers] + [*units.arrays(), *way.constants(shape)]
+        starts = np.stack([way.start(shape, np.random.default_rng([seed, number])) for number in range(count)])
+        at_once = max(1, chunk_size(shape) // count)
+        found = []
+        for first in range(0, subjects, at_once):
+            rows = [np.repeat(array[first : first + at_once], count, axis=0) for array in bound.arrays]
+            variable = np.tile(starts, (min(at_once, subjects - first), *([1] * (starts.ndim - 1))))
+            pictures = execute(model, job.key, job, [variable, *rest, *rows], rows=False)
+            found.append(np.asarray(pictures, np.float32))
+    return np.concatenate(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Units:
+    """From black 0 and white 1 to the model's own units: factor * u + offset, for each channel."""
+
+    factor: Array
+    offset: Array
+    order: Array
+
+    @classmethod
+    def of(cls, rule: Preprocess | None, channels: int) -> "_Units":
+        order = np.arange(channels, dtype=np.int32)
+        if rule is None:
+            return cls(np.ones(channels, np.float32), np.zeros(channels, np.float32), order)
+        if rule.channels != channels:
+            raise InputError(f"The Preprocess gives {rule.channels} channels and the model takes {channels}.")
+        mean, std = (np.broadcast_to(np.asarray(values, np.float64), channels) for values in (rule.mean, rule.std))
+        return cls(
+            np.asarray(255 * rule.scale / std, np.float32),
+            np.asarray(-mean / std, np.float32),
+            order[::-1].copy() if rule.colour == "bgr" else order,
+        )
+
+    def arrays(self) -> list[Array]:
+        return [self.factor, self.offset, self.order]
+
+
+class _Steps:
+    """The compiled loop. It holds neither the model nor the user's objective, only what builds the number."""
+
+    def __init__(
+        self,
+        bound: Bound,
+        way: Parametrisation,
+        transforms: tuple[Transform, ...],
+        shape: Shape,
+        dtype: str,
+        variations: int,
+        structure: Any,
+    ) -> None:
+        self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, variations)
+        self._build, self._taps, self._outputs, self._rows = bound.build, bound.taps, bound.outputs, len(bound.arrays)
+        self._pictures, self._constants = way.pictures, len(way.constants(shape))
+        self._transforms, self._shape, self._dtype = transforms, shape, dtype
+        self._variations, self._structure = variations, structure
+
+    def __call__(self, model: Any, variable: Any, steps: Any, rate: Any, seed: Any, *arrays: Any) -> Any:
+        factor, offset, order = arrays[:3]
+        constants, rows = arrays[3 : 3 + self._constants], arrays[3 + self._constants :]
+
+        def pictures(z: Any) -> Any:
+            return self._pictures(z, constants, self._shape)
+
+        def inputs(u: Any) -> Any:
+            return tf.cast(tf.gather(u, order, axis=3) * factor + offset, self._dtype)
+
+        def gradient(step: Any, z: Any) -> Any:
+            with derivative() as d:
+                d.watch(z)
+                u = pictures(z)
+                seen = self._look(model, inputs(transform.chain(self._transforms, u, seed, step)), u, rows)
+                score = self._build(seen)
+            return d.of(score, [z])[0]
+
+        def step(number: Any, z: Any, mean: Any, square: Any) -> tuple[Any, Any, Any, Any]:
+            g = gradient(number, z)
+            t = tf.cast(number, tf.float32)
+            mean = _MOMENTUM * mean + (1 - _MOMENTUM) * g
+            square = _SQUARES * square + (1 - _SQUARES) * g * g
+            along = mean / (1 - _MOMENTUM ** (t + 1))
+            size = tf.sqrt(square / (1 - _SQUARES ** (t + 1))) + _TINY
+            now = rate * (0.5 + 0.5 * tf.cos(np.pi * t / tf.cast(steps, tf.float32)))
+            return number + 1, z + now * along / size, mean, square
+
+        zeros = tf.zeros_like(variable)
+        start = (tf.constant(0), variable, zeros, zeros)
+        _, z, _, _ = tf.while_loop(lambda number, *_: number < steps, step, start, parallel_iterations=1)
+        return inputs(pictures(z))
+
+    def _look(self, model: Any, x: Any, u: Any, rows: Sequence[Any]) -> Scene:
+        outputs, tapped = None, {}
+        if self._outputs or self._taps:
+            given = keras.tree.map_structure(lambda _: x, self._structure)
+            outcome = run(model, given, self._taps, stop=not self._outputs)
+            outputs, tapped = outcome.outputs, dict(zip(self._taps, outcome.tapped, strict=True))
+        return Scene(u, outputs, tapped, rows, self._variations)
+
+
+def _check(steps: int, count: int, rate: float | None) -> None:
+    if steps < 1 or count < 1 or (rate is not None and not 0 < rate < np.inf):
+        raise InputError(f"steps={steps}, count={count}, rate={rate}: at least 1, at least 1, and above 0 are expected.")
+
+
+def _picture_input(model: Any) -> InputSpec:
+    _, specs = input_specs(model)
+    if len(specs) != 1 or len(specs[0].shape) != 3:
+        taken = ", ".join(f"{spec.name} {spec.shape}" for spec in specs)
+        raise InputError(f"{model.name!r} takes {taken}; a picture can be made for a model of one input (H, W, C).")
+    if not tf.as_dtype(specs[0].dtype).is_floating:
+        raise InputError(f"The model's input is of dtype {specs[0].dtype}, which has no gradient to climb.")
+    return specs[0]
+
+
+def _shape(spec: InputSpec, size: tuple[int, int] | None) -> Shape:
+    height, width, channels = spec.shape
+    if size is None and (height is None or width is None):
+        raise InputError(f"The model takes {spec.shape}, pictures of any size; say which: size=(height, width).")
+    sides = (height, width) if size is None else size
+    if channels is None or any(own not in (None, side) for own, side in zip(spec.shape, sides, strict=False)):
+        raise InputError(f"Pictures of size {size} do not fit the model, which takes {spec.shape}.")
+    return int(sides[0] or 0), int(sides[1] or 0), channels
+
+
+__all__ = ["Objective", "maximize"]

@@ -1,0 +1,111 @@
+"""Does the explanation hold still while the picture hardly changes? Max-sensitivity."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfviz.errors import InputError
+from tfviz.stream import blocks, chunk_size
+from tfviz.tap import prepare
+from tfviz.target import Target, predictions
+
+Array = npt.NDArray[Any]
+Explain = Callable[[Any, Any, Any], Any]
+
+
+def max_sensitivity(
+    predict: Any,
+    images: Any,
+    maps: Any,
+    target: Any = None,
+    *,
+    explain: Explain,
+    samples: int = 8,
+    radius: float = 0.02,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> npt.NDArray[np.float64]:
+    """Max-sensitivity, `(B,)`; lower is better, 0 for an explanation that does not move.
+
+        max over x' with |x' - x|_inf <= r  of  ||phi(x') - phi(x)|| / ||phi(x)||
+
+    over random x', uniform in the ball; r is `radius` times the image's span. A map that is zero everywhere has no
+    size to compare with: 1 if it becomes another, else 0. Source: Yeh et al. 2019, definition 3.1.
+
+    Args:
+        predict, images, maps, target: as of `deletion`; what is explained stays the class of the unchanged image.
+        explain: `explain(predict, images, target) -> maps`, such as `tfviz.grad_cam` or
+            `functools.partial(tfviz.smoothgrad, samples=20)`; the function that the maps came from.
+        samples: how many x'.
+        radius: share of the image's span, above 0.
+        seed: of the x', the same for every image.
+        batch_size: how many copies are explained at once; None chooses.
+    """
+    if samples < 1 or not 0 < radius < np.inf:
+        raise InputError(f"samples={samples} and radius={radius} were given; at least 1 and above 0 are expected.")
+    pixels = pixels_of(predict, images)
+    fixed = fixed_target(predict, pixels, target)
+    before = np.asarray(maps, np.float64)
+    reach = radius * np.ptp(pixels.reshape(len(pixels), -1), axis=1)
+    worst = np.zeros(len(pixels))
+    for block in blocks(len(pixels), samples, chunk_size(pixels.shape[1:], batch_size)):
+        rows = block.rows
+        draws = [
+            np.random.default_rng([seed, sample]).uniform(-1, 1, pixels.shape[1:])
+            for sample in range(block.first, block.last)
+        ]
+        moved = reach[rows].reshape(-1, 1, 1, 1) * np.tile(draws, (block.stop - block.start, 1, 1, 1))
+        after = explain(predict, (pixels[rows] + moved).astype(pixels.dtype), rows_of(fixed, rows))
+        changes = _relative_change(before[rows], np.asarray(after, np.float64))
+        some = worst[block.start : block.stop]
+        np.maximum(some, changes.reshape(len(some), -1).max(axis=1), out=some)
+    return worst
+
+
+def _relative_change(before: Array, after: Array) -> Array:
+    if before.shape != after.shape:
+        raise InputError(f"explain returned maps of shape {after.shape} where those to judge have {before.shape}.")
+    size = np.linalg.norm(before.reshape(len(before), -1), axis=1)
+    change = np.linalg.norm((after - before).reshape(len(before), -1), axis=1)
+    return np.where(size > 0, change / np.where(size > 0, size, 1), change > 0)
+
+
+def pixels_of(predict: Any, images: Any) -> Array:
+    """The one input of a model or function, `(B, H, W, C)`, in the dtype that it takes.
+
+    Raises:
+        InputError: several inputs, or no pictures.
+    """
+    pixels = prepare(predict, images).part(0, len(images)) if isinstance(predict, keras.Model) else [np.asarray(images)]
+    if len(pixels) != 1 or pixels[0].ndim != 4:
+        raise InputError("This metric judges explanations of one input of pictures (B, H, W, C).")
+    return pixels[0]
+
+
+def fixed_target(predict: Any, images: Array, target: Any) -> Any:
+    """The target with each image's own prediction in the place of None, so that changed images keep it."""
+    if target is not None and not (isinstance(target, Target) and target.classes == (None,)):
+        return target
+    if isinstance(predict, keras.Model):
+        found = predictions(predict, images, output=target.name if isinstance(target, Target) else None)
+    else:
+        size = chunk_size(images.shape[1:])
+        scores = np.concatenate([np.asarray(predict(images[i : i + size])) for i in range(0, len(images), size)])
+        found = (scores[:, 0] > 0).astype(np.int32) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    return dataclasses.replace(target, classes=(found,)) if isinstance(target, Target) else found
+
+
+def rows_of(target: Any, rows: Sequence[int] | Array) -> Any:
+    """The target of these images, in this order, where it has one part for each image."""
+    if isinstance(target, Target):
+        return dataclasses.replace(
+            target,
+            classes=tuple(rows_of(k, rows) for k in target.classes),
+            mask=target.mask[rows] if target.mask is not None and target.mask.ndim == 3 else target.mask,
+        )
+    several = isinstance(target, (list, tuple, np.ndarray)) and np.ndim(target) == 1
+    return np.asarray(target)[rows] if several else target
