@@ -29,7 +29,7 @@ EngineArgument = Annotated[
     str,
     typer.Argument(
         metavar="ENGINE",
-        help="keras:F tflm:F litert:F litert-xnnpack:F emulator:BOARD:F host:F serial:URL trace:F.npz",
+        help="keras:F tflm:F litert:F litert-xnnpack:F emulator:BOARD:F qemu:MACHINE:F host:F serial:URL trace:F.npz",
     ),
 ]
 SamplesOption = Annotated[int, typer.Option("--samples", min=1, max=64, help="How many images the page shows.")]
@@ -100,15 +100,21 @@ def build(
     board: BoardOption,
     out: Annotated[Path, typer.Option("--out", help="Folder for sources, ELF and map.")],
     optimize: Annotated[str, typer.Option(help="The compiler's level: O0, O1, O2, O3, Os, Oz.")] = "O2",
+    real_port: Annotated[
+        bool, typer.Option("--real-port", help="Speak through the chip's own serial port, not the emulator's.")
+    ] = False,
 ) -> None:
     """Build the firmware for a board; say how much flash and RAM it takes; refuse what does not fit."""
     from firmware_tools import graph
+    from firmware_tools.boards import load
     from firmware_tools.build import build as run
+    from firmware_tools.build import port_of
     from firmware_tools.engines import check_file
 
     check_file(model)
     with console.step(f"building for {board}"):
-        built = run(graph.load(model), board, out, optimize=optimize)
+        described = load(board)
+        built = run(graph.load(model), described, out, optimize=optimize, port=port_of(described, real=real_port))
     console.table(("section", "bytes"), [(name, f"{count:,}") for name, count in built.sections.items()])
     for kind in ("flash", "ram"):
         used, free, total = (getattr(built, f"{kind}_{what}") for what in ("bytes", "free", "total"))

@@ -5,6 +5,7 @@
     litert:F.tflite         LiteRT with its reference kernels
     litert-xnnpack:F.tflite LiteRT as it comes
     emulator:BOARD:F.tflite the firmware for a board on an emulated core
+    qemu:MACHINE:F.tflite   the same on a machine of QEMU's (mps2-an386, mps2-an500, netduinoplus2)
     host:F.tflite           the same C, compiled for this computer
     serial:URL              a board on a serial line (any pyserial URL); the model comes from `model`
     trace:F.npz             a recorded trace
@@ -26,13 +27,13 @@ from firmware_tools.graph import GraphTensor
 from tfviz.errors import InputError
 from tfviz.trace import Array, Engine, Step, Tensor, Trace
 
-KINDS = ("keras", "tflm", "litert", "litert-xnnpack", "emulator", "host", "serial", "trace")
+KINDS = ("keras", "tflm", "litert", "litert-xnnpack", "emulator", "qemu", "host", "serial", "trace")
 SHAPE = "KIND:FILE, such as tflm:model.tflite, emulator:nano33ble:model.tflite or keras:model.keras"
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """A parsed engine name: `file` is None for `serial`, `board` None for all but the emulator."""
+    """A parsed engine name: `file` is None for `serial`, `board` (or machine) None for all but the emulators."""
 
     kind: str
     file: str | None
@@ -42,7 +43,7 @@ class Spec:
     @property
     def is_tflite(self) -> bool:
         """Whether `file` is a `.tflite`."""
-        return self.kind in ("tflm", "litert", "litert-xnnpack", "emulator", "host")
+        return self.kind in ("tflm", "litert", "litert-xnnpack", "emulator", "qemu", "host")
 
 
 def parse(text: str) -> Spec:
@@ -57,8 +58,6 @@ def parse(text: str) -> Spec:
         InputError: an unknown kind (with near names), or nothing after the colon.
     """
     kind, colon, rest = text.partition(":")
-    if kind == "qemu":
-        raise InputError("There is no engine qemu yet; emulator:BOARD:FILE runs the same firmware on an emulated core.")
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f" Did you mean {near[0]}?" if near else _file_hint(text)
@@ -67,11 +66,12 @@ def parse(text: str) -> Spec:
         raise InputError(f"The engine {text!r} names no file; expected {SHAPE}.")
     if kind == "serial":
         return Spec(kind, None, url=rest)
-    if kind != "emulator":
+    if kind not in ("emulator", "qemu"):
         return Spec(kind, rest)
     board, colon, file = rest.partition(":")
     if not colon or not file:
-        raise InputError(f"The engine {text!r} lacks a board or a file; expected emulator:BOARD:FILE.")
+        place = "board" if kind == "emulator" else "machine"
+        raise InputError(f"The engine {text!r} lacks a {place} or a file; expected {kind}:{place.upper()}:FILE.")
     return Spec(kind, file, board=board)
 
 
@@ -88,7 +88,7 @@ def open_engine(spec: str, *, model: str | os.PathLike[str] | None = None, **opt
     Args:
         spec: as above.
         model: the `.tflite` that a `serial:` device is expected to run.
-        **options: passed on to a device (`emulator`, `host`, `serial`).
+        **options: passed on to a device (`emulator`, `qemu`, `host`, `serial`).
 
     Raises:
         InputError: an unknown engine or board, a missing or damaged file, an op that the engine does not have, a model
@@ -115,6 +115,10 @@ def open_engine(spec: str, *, model: str | os.PathLike[str] | None = None, **opt
         from firmware_tools.devices.emulator import EmulatedBoard
 
         return EmulatedBoard(str(wanted.board), file, **options)
+    if wanted.kind == "qemu":
+        from firmware_tools.devices.qemu import QemuBoard
+
+        return QemuBoard(str(wanted.board), file, **options)
     if wanted.kind == "host":
         from firmware_tools.devices.host import HostDevice
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from firmware_tools import metrics
+from firmware_tools import metrics, results
 from firmware_tools._compare import compare
 from firmware_tools.engines import open_engine
 from firmware_tools.metrics import Reals, Steps
@@ -306,3 +307,31 @@ def test_sums_over_images_are_those_of_all_images_at_once(right, judged):
         assert apart[steps.where] == apart.max()
     whole = metrics.add_reals(Reals(), right, judged)
     assert dataclasses.astuple(reals) == pytest.approx(dataclasses.astuple(whole))
+
+
+def test_a_float_model_against_itself_is_exact_layer_by_layer():
+    with open_engine(f"keras:{keras_file()}") as one, open_engine(f"keras:{keras_file()}") as other:
+        found = compare(one, other, pictures(3), expected=expected())
+    assert (found.verdict, found.exact_ops, found.total_ops) == (RunVerdict.PASS, 10, 10)
+    assert found.measured_against == "keras (reference)"
+
+
+def test_pixels_that_the_input_cannot_hold_are_told_of(tmp_path):
+    """A model of 0..1 that gets 0..255, since nothing beside it says what it expects."""
+    bare = tmp_path / "bare.tflite"
+    bare.write_bytes(tflite_file().read_bytes())
+    with open_engine(f"litert:{bare}") as engine:
+        found = compare(engine, engine, pictures(2))
+        told = compare(engine, engine, pictures(2), expected=expected())
+    assert "No preprocessing is recorded" in found.notes[0]
+    assert "lies at the limits of its range" in found.notes[1]
+    assert told.notes == ()
+
+
+def test_every_field_of_the_json_is_described_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "report-json.md").read_text()
+    for record in (results.OpResult, results.EngineInfo, results.DataInfo, results.Comparison):
+        for field in dataclasses.fields(record):
+            assert field.name == "samples" or f"`{field.name}`" in text, field.name
+    for verdict in [*results.Verdict, *results.RunVerdict]:
+        assert f"`{verdict.value}`" in text

@@ -8,19 +8,19 @@ from importlib import metadata
 
 import numpy as np
 import pytest
-from faulty_line import FaultyLine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_firmware import DIGEST, MODEL_C, WEIGHTS, same_steps, tiny_graph, tiny_input, tiny_trace
 
 from firmware_tools import boards, build
 from firmware_tools.build import elf, zig
+from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device, OverwrittenError
 from firmware_tools.devices.emulator import EmulatorTransport
 from firmware_tools.devices.machine import Machine
 from firmware_tools.link import RefusedError, Session, Space, Timing, messages
 from firmware_tools.link.framing import Deframer, Frame, decode, encode
-from firmware_tools.link.messages import ANSWER, Kind, Refusal
+from firmware_tools.link.messages import ANSWER, Capability, Kind, RawFormat, Refusal
 from tfviz.errors import InputError, LinkError
 from tfviz.trace import Trace
 
@@ -104,13 +104,18 @@ def test_the_device_decodes_and_answers_every_length_of_payload(line):
         assert frames[0].payload == digest * names
 
 
+def _flags():
+    flags = {f"CAPABILITY_{flag.name}": int(flag) for flag in Capability}
+    return flags | {f"RAW_{known.name}": int(known) for known in RawFormat}
+
+
 def test_the_names_in_c_and_in_python_are_the_same():
     header = (zig.FIRMWARE / "link" / "protocol.h").read_text()
     in_c = {name: int(value, 0) for name, value in re.findall(r"(\w+) = (0x[0-9A-F]+|\d+)", header)}
     in_python = {f"MESSAGE_{kind.name}": int(kind) for kind in Kind} | {"MESSAGE_ANSWER": ANSWER}
     in_python |= {f"ERROR_{refusal.name}": int(refusal) for refusal in Refusal}
     in_python |= {f"SPACE_{space.name}": int(space) for space in Space}
-    in_python |= {"PROTOCOL_VERSION": messages.VERSION, "CAPABILITY_WRITE": 1, "CAPABILITY_CONSTANTS": 2}
+    in_python |= {"PROTOCOL_VERSION": messages.VERSION, **_flags()}
     assert in_c == in_python
 
 
@@ -118,7 +123,7 @@ def test_hello_tells_the_model_and_the_digest_of_the_bytes_that_run(session):
     hello = session.hello()
     assert (hello.ops, hello.tensors, hello.inputs, hello.outputs) == (4, 6, 1, 1)
     assert hello.digest == DIGEST
-    assert (hello.protocol, hello.arena_bytes, hello.payload, hello.tick_hz) == (1, 96, 1024, 0)
+    assert (hello.protocol, hello.arena_bytes, hello.payload, hello.tick_hz) == (1, 96, 2048, 0)
     assert hello.engine == f"built-in C99 kernels {metadata.version('tfviz')}"
     assert hello.build == "nano33ble"
 
@@ -250,7 +255,7 @@ def test_stats_count_what_the_receiver_saw(session, line):
 @pytest.mark.parametrize("kind", ["drop", "double", "flip", "insert"])
 @pytest.mark.parametrize("place", range(0, 20, 3))
 def test_one_fault_at_any_place_both_ways_costs_a_repeat_and_nothing_else(line, kind, place):
-    class OneFault(FaultyLine):
+    class OneFault(BadLine):
         def _spoil(self, data):
             if len(data) <= place or self.faults >= 2:
                 return data
@@ -267,7 +272,7 @@ def test_one_fault_at_any_place_both_ways_costs_a_repeat_and_nothing_else(line, 
 
 @pytest.mark.parametrize(("rate", "runs"), [(0.001, 40), (0.01, 10), (0.05, 2)])
 def test_a_bad_line_gives_a_complete_exact_trace(line, rate, runs):
-    faulty = FaultyLine(line, seed=11, rate=rate)
+    faulty = BadLine(line, seed=11, rate=rate)
     with Device(faulty, tiny_graph(), digest=DIGEST) as device:
         for seed in range(runs):
             x = tiny_input(seed)

@@ -4,11 +4,11 @@ import collections
 import random
 
 import pytest
-from faulty_line import FaultyLine
 from tiny_firmware import DIGEST, MODEL_C, same_steps, tiny_graph, tiny_input, tiny_trace
 
 from firmware_tools import boards, build
 from firmware_tools.build import elf
+from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.emulator import EmulatorTransport
 from firmware_tools.devices.machine import Machine
@@ -23,7 +23,7 @@ def machine(tmp_path_factory):
     return Machine(built.board, elf.read(built.elf))
 
 
-class BadDay(FaultyLine):
+class BadDay(BadLine):
     """Faults of single bytes, and bursts, cut frames, stale frames played again, resets, and a pulled cable."""
 
     def __init__(self, machine, *, seed, rate):

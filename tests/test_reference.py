@@ -178,7 +178,8 @@ def test_a_name_is_parsed_or_refused_but_never_fails_otherwise(kind, rest):
     except InputError:
         return
     assert spec.kind == kind
-    assert rest == (spec.url if kind == "serial" else f"{spec.board}:{spec.file}" if kind == "emulator" else spec.file)
+    on_board = f"{spec.board}:{spec.file}" if spec.board else spec.file
+    assert rest == (spec.url if kind == "serial" else on_board)
 
 
 def test_unknown_engines_are_refused_with_near_names(tmp_path):
@@ -186,8 +187,8 @@ def test_unknown_engines_are_refused_with_near_names(tmp_path):
         parse("litrt:m.tflite")
     with pytest.raises(InputError, match=r"Did you mean tflm:dog\.tflite"):
         parse("dog.tflite")
-    with pytest.raises(InputError, match="no engine qemu yet"):
-        parse("qemu:mps2:m.tflite")
+    with pytest.raises(InputError, match="lacks a machine or a file; expected qemu:MACHINE:FILE"):
+        parse("qemu:m.tflite")
     with pytest.raises(InputError, match="lacks a board or a file"):
         parse("emulator:m.tflite")
     with pytest.raises(InputError, match="names no file"):
@@ -214,3 +215,17 @@ def test_a_float_model_runs_on_litert_and_tflm_alike(tmp_path):
             tensor = engine.graph.tensors[engine.graph.inputs[0]]
             trace = engine.run({tensor.name: model_input(x, tensor)})
         np.testing.assert_allclose(trace.outputs[0].values, expected, atol=1e-5)
+
+
+def test_a_file_whose_shapes_contradict_its_ops_never_reaches_tensorflow_lite_micro():
+    """TensorFlow Lite Micro believes the shapes in the file and would write past the end of its arena."""
+    from ai_edge_litert import schema_py_generated as schema
+    from flatbuffers import Builder
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite_file().read_bytes(), 0))
+    pool = model.subgraphs[0].operators[1].outputs[0]
+    model.subgraphs[0].tensors[pool].shape = [1, 8, 8, 39_184]
+    builder = Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with pytest.raises(InputError, match=r"gives tensor .* the shape \[1, 8, 8, 39184\].*; the file is damaged"):
+        reference.tflm(bytes(builder.Output()))

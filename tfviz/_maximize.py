@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfviz import parametrisation as parametrisations
 from tfviz import transform
 from tfviz.errors import InputError
-from tfviz.objective import Bound, Objective, Scene, as_objective
+from tfviz.objective import Bound, Objective, Scene, as_objective, roughness
 from tfviz.parametrisation import Parametrisation, Shape
 from tfviz.preprocess import Preprocess
 from tfviz.stream import chunk_size
@@ -36,7 +36,8 @@ def maximize(
     *,
     parametrisation: Parametrisation | None = None,
     transforms: Sequence[Transform] | None = None,
-    steps: int = 256,
+    smoothness: float = 1.0,
+    steps: int = 200,
     rate: float | None = None,
     count: int = 1,
     size: tuple[int, int] | None = None,
@@ -45,15 +46,17 @@ def maximize(
 ) -> npt.NDArray[np.float32]:
     """Make pictures that maximise an objective of `model`.
 
-        z <- Adam step up the gradient of objective(model(transforms(picture(z)))), `steps` times
+        z <- Adam step up the gradient of y - smoothness |y| TV(u), `steps` times
+        y = objective(model(transforms(u))), u = picture(z), TV = mean |du/dx| + |du/dy|, |y| taken for a number
 
-    The step size falls to zero along half a cosine, so that the picture comes to rest.
+    so that how much smoothness counts does not hang on how large the model's numbers are. The step size falls to zero along half a cosine, so that the picture comes to rest.
 
     Args:
         model: a built Keras model with one input, pictures `(B, H, W, C)`.
         objective: made by `tfviz.objective`, such as `0.2 * channel("conv1", 3) + 0.8 * logit(2)`; or a class.
         parametrisation: made by `tfviz.parametrisation`; None is `fourier()`.
         transforms: made by `tfviz.transform`; None is jitter, scale and rotate by a little, `()` is none.
+        smoothness: how much a rough picture is held against it, relative to the objective; 0 is the objective alone.
         steps: how many.
         rate: the first step size; None is the parametrisation's own.
         count: how many variations of each subject (see `objective.diversity`), from different noise.
@@ -72,12 +75,12 @@ def maximize(
     >>> model.set_weights([np.array([[0.4], [-0.2], [0.6], [0.0]]), np.zeros(1)])
     >>> from tfviz.objective import norm, target
     >>> from tfviz.parametrisation import pixels
-    >>> x = maximize(model, 1 - norm() + target(1), parametrisation=pixels(bounded=False), transforms=())
+    >>> x = maximize(model, 1 - norm() + target(1), parametrisation=pixels(bounded=False), transforms=(), smoothness=0)
     >>> bool(np.allclose(x[0, ..., 0], [[0.2, -0.1], [0.3, 0.0]], atol=1e-3))  # w / (2 lambda)
     True
     """
     check_model(model)
-    _check(steps, count, rate)
+    _check(steps, count, rate, smoothness)
     wanted = as_objective(objective)
     if wanted.compares and count < 2:
         raise InputError("diversity compares variations of a picture; give count=2 or more.")
@@ -90,8 +93,9 @@ def maximize(
         subjects = wanted.subjects or 1
         bound = wanted.bind(model, subjects)
         job = _Steps(bound, way, changes, shape, spec.dtype, count, input_specs(model)[0])
-        numbers = np.int32(steps), np.float32(way.rate if rate is None else rate), np.int32(seed & 0x7FFFFFFF)
-        rest = [np.asarray(number) for number in numbers] + [*units.arrays(), *way.constants(shape)]
+        first_rate = np.float32(way.rate if rate is None else rate)
+        numbers = np.int32(steps), first_rate, np.float32(smoothness), np.int32(seed & 0x7FFFFFFF)
+        rest = [*map(np.asarray, numbers), *units.arrays(), *way.constants(shape)]
         starts = np.stack([way.start(shape, np.random.default_rng([seed, number])) for number in range(count)])
         at_once = max(1, chunk_size(shape) // count)
         found = []
@@ -148,7 +152,7 @@ class _Steps:
         self._transforms, self._shape, self._dtype = transforms, shape, dtype
         self._variations, self._structure = variations, structure
 
-    def __call__(self, model: Any, variable: Any, steps: Any, rate: Any, seed: Any, *arrays: Any) -> Any:
+    def __call__(self, model: Any, variable: Any, steps: Any, rate: Any, smoothness: Any, seed: Any, *arrays: Any) -> Any:
         factor, offset, order = arrays[:3]
         constants, rows = arrays[3 : 3 + self._constants], arrays[3 + self._constants :]
 
@@ -164,6 +168,7 @@ class _Steps:
                 u = pictures(z)
                 seen = self._look(model, inputs(transform.chain(self._transforms, u, seed, step)), u, rows)
                 score = self._build(seen)
+                score -= tf.cast(smoothness * tf.stop_gradient(tf.abs(score)) * roughness(u), score.dtype)
             return d.of(score, [z])[0]
 
         def step(number: Any, z: Any, mean: Any, square: Any) -> tuple[Any, Any, Any, Any]:
@@ -190,9 +195,12 @@ class _Steps:
         return Scene(u, outputs, tapped, rows, self._variations)
 
 
-def _check(steps: int, count: int, rate: float | None) -> None:
-    if steps < 1 or count < 1 or (rate is not None and not 0 < rate < np.inf):
-        raise InputError(f"steps={steps}, count={count}, rate={rate}: at least 1, at least 1, and above 0 are expected.")
+def _check(steps: int, count: int, rate: float | None, smoothness: float) -> None:
+    if steps < 1 or count < 1 or (rate is not None and not 0 < rate < np.inf) or not 0 <= smoothness < np.inf:
+        raise InputError(
+            f"steps={steps}, count={count}, rate={rate}, smoothness={smoothness}: at least 1, at least 1, above 0 and "
+            "at least 0 are expected."
+        )
 
 
 def _picture_input(model: Any) -> InputSpec:

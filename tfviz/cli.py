@@ -154,7 +154,7 @@ def maps(
         path = folder / f"{address.replace('/', '.').replace(':', '-').replace('@', '-call')}.png"
         plot.save(draw(values, title=f"{address}, {picked.name}"), path)
         console.wrote(path)
-    console.say(f"{len(found)} layers of {picked.name}")
+    console.say(f"{len(found)} {'layer' if len(found) == 1 else 'layers'} of {picked.name}")
 
 
 @app.command()

@@ -235,12 +235,19 @@ def total_variation() -> Objective:
     Subtract it. Source: Rudin, Osher and Fatemi 1992; Mahendran and Vedaldi 2015.
     """
 
+
     def build(scene: Scene) -> Any:
-        u = scene.picture
-        down = tf.reduce_sum(tf.abs(u[:, 1:] - u[:, :-1]), axis=(1, 2, 3))
-        return down + tf.reduce_sum(tf.abs(u[:, :, 1:] - u[:, :, :-1]), axis=(1, 2, 3))
+        numbers = tf.cast(tf.size(scene.picture[0]), tf.float32)
+        return roughness(scene.picture) * numbers
 
     return Objective(lambda _model, _subjects: Bound("total variation", build))
+
+
+def roughness(u: Any) -> Any:
+    """The total variation of pictures `(B, H, W, C)` for each of their numbers, `(B,)`."""
+    down = tf.reduce_sum(tf.abs(u[:, 1:] - u[:, :-1]), axis=(1, 2, 3))
+    across = tf.reduce_sum(tf.abs(u[:, :, 1:] - u[:, :, :-1]), axis=(1, 2, 3))
+    return (down + across) / tf.cast(tf.size(u[0]), u.dtype)
 
 
 def norm(power: float = 2.0) -> Objective:

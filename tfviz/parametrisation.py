@@ -64,7 +64,7 @@ def pixels(*, bounded: bool = True, deviation: float = 0.01) -> Parametrisation:
     return Parametrisation(("pixels", bounded), 0.05, start, lambda _: (), pictures)
 
 
-def fourier(*, decay: float = 1.0, deviation: float = 0.01) -> Parametrisation:
+def fourier(*, decay: float = 1.0, deviation: float = 0.1) -> Parametrisation:
     """A spectrum z(f) in decorrelated colours: u = sigmoid(C irfft2(z(f) / max(f, 1 / longest side) ** decay)).
 
     Args:

@@ -23,7 +23,7 @@ class Transform:
     apply: Callable[[Any, Any], Any]
 
 
-def jitter(pixels: int = 4) -> Transform:
+def jitter(pixels: int = 8) -> Transform:
     """Shift by up to `pixels` in each direction, what leaves at one side coming in at the other.
 
     Source: Mordvintsev, Olah and Tyka 2015.
@@ -37,7 +37,7 @@ def jitter(pixels: int = 4) -> Transform:
     return Transform(("jitter", pixels), apply)
 
 
-def rotate(degrees: float = 8.0) -> Transform:
+def rotate(degrees: float = 12.0) -> Transform:
     """Turn about the middle by up to `degrees` to either side."""
     _at_least("rotate", degrees, 0)
 
@@ -48,7 +48,7 @@ def rotate(degrees: float = 8.0) -> Transform:
     return Transform(("rotate", degrees), apply)
 
 
-def scale(low: float = 0.9, high: float = 1.1) -> Transform:
+def scale(low: float = 0.8, high: float = 1.2) -> Transform:
     """Grow about the middle by a factor between `low` and `high`."""
     if not 0 < low <= high:
         raise InputError(f"scale({low}, {high}): expected 0 < low <= high.")
@@ -91,9 +91,9 @@ def usual(side: int) -> tuple[Transform, ...]:
     """The default for pictures of a side in pixels: jitter, scale and rotate by a little.
 
     >>> [transform.key for transform in usual(64)]
-    [('jitter', 4), ('scale', 0.9, 1.1), ('rotate', 8.0)]
+    [('jitter', 8), ('scale', 0.8, 1.2), ('rotate', 12.0)]
     """
-    return (jitter(max(1, round(side / 16))), scale(), rotate())
+    return (jitter(max(1, round(side / 8))), scale(), rotate())
 
 
 def chain(transforms: Sequence[Transform], pictures: Any, seed: Any, step: Any) -> Any:

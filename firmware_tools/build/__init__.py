@@ -75,11 +75,19 @@ class Build:
 
 
 def build(
-    graph: Graph, board: str | Board, out: str | os.PathLike[str], *, optimize: str = "O2", port: str = EMULATED
+    graph: Graph,
+    board: str | Board,
+    out: str | os.PathLike[str],
+    *,
+    optimize: str = "O2",
+    port: str = EMULATED,
+    keep_input: bool = False,
 ) -> Build:
     """Build firmware that runs `graph` on `board` and speaks the link's protocol; sources, ELF and map go to `out`.
 
-    `port` is a folder of firmware/ports: `"emulated"`, or `board.port` for the chip's own serial port.
+    `port` is a folder of firmware/ports: `"emulated"`, or `board.port` for the chip's own serial port. With
+    `keep_input` the model's inputs keep their memory to the end of a run, so that a second run of the same input need
+    not send it again; that may take a larger arena.
 
     Raises:
         InputError: no such board, an op that the engine lacks, or a model that does not fit: with the two numbers.
@@ -87,7 +95,7 @@ def build(
     from firmware_tools import codegen, memory
 
     board = boards.load(board) if isinstance(board, str) else board
-    plan = memory.plan(graph)
+    plan = memory.plan(graph, keep_input=keep_input)
     _refuse_what_cannot_fit(graph, board, plan.arena_bytes)
     sources = codegen.generate(graph, plan)
     _refuse_overflow(graph.name, board, "flash", sources.constant_bytes, "its constants alone need")
@@ -105,7 +113,9 @@ def build(
     )
 
 
-def build_host(graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2") -> Path:
+def build_host(
+    graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2", keep_input: bool = False
+) -> Path:
     """Build the same sources for this computer: a program that speaks the protocol on standard input and output.
 
     Raises:
@@ -113,7 +123,7 @@ def build_host(graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2
     """
     from firmware_tools import codegen
 
-    sources = codegen.generate(graph)
+    sources = codegen.generate(graph, keep_input=keep_input)
     return compile_host(sources.files, sources.kernels, out, outputs=_most_outputs(graph), optimize=optimize)
 
 
@@ -173,6 +183,23 @@ def compile_host(
     arguments = [*_common(folder, files, kernels, outputs, optimize, "host"), *flags, str(port)]
     _compile_once(arguments, files, program, what="the firmware for this computer")
     return program
+
+
+def port_of(board: Board, *, real: bool) -> str:
+    """The port to build for `board`: the emulator's, or with `real` the one that its own chip has.
+
+    Raises:
+        InputError: nobody has written a port for this chip.
+    """
+    if not real:
+        return EMULATED
+    if board.port is None:
+        have = [name for name in boards.names() if boards.load(name).port]
+        raise InputError(
+            f"There is no port for the serial port of {board.name} ({board.chip}) yet; there is one for "
+            f"{', '.join(have)}. firmware-tools export makes an Arduino library, or plain C for any board."
+        )
+    return board.port
 
 
 def cache_folder(graph: Graph, target: str) -> Path:

@@ -8,16 +8,15 @@ from typing import Self
 import numpy as np
 
 from firmware_tools import codegen
-from firmware_tools.graph import Graph, GraphTensor, Op
-from firmware_tools.link import Session, Space, Timing, Transport
-from firmware_tools.link.messages import Digest, OpDone
-from firmware_tools.link.patience import DEFAULT_TIMING
+from firmware_tools.devices.capture import Capture
+from firmware_tools.devices.one_run import OneRun, OverwrittenError, tensor_of
+from firmware_tools.graph import Graph, Op
+from firmware_tools.link import Capability, Session, Space, Timing, Transport
+from firmware_tools.link.patience import DEFAULT_TIMING, SLOWEST_CLOCK, op_patience
 from tfviz.errors import InputError, LinkError
-from tfviz.trace import Array, Step, Tensor, Trace
+from tfviz.trace import Array, Tensor, Trace
 
-
-class OverwrittenError(LinkError):
-    """A tensor changed between the op that made it and the op that reads it: memory was overwritten."""
+__all__ = ["Device", "OverwrittenError"]
 
 
 class Device:
@@ -47,22 +46,22 @@ class Device:
         digest: int | None = None,
         timing: Timing = DEFAULT_TIMING,
         allow_other_model: bool = False,
+        clock_hz: int = SLOWEST_CLOCK,
     ) -> None:
         self.name = transport.name
         self.graph = graph
         self.fingerprint = graph.fingerprint
         self.last_line_bytes = 0
         self.partial: Trace | None = None
+        self._clock_hz = clock_hz
+        self._waiting: int | None = None  # number of a run that CAPTURE began
+        self._there: dict[int, int] = {}  # CRCs of the inputs that the device holds
         self._transport = transport
         self.session = Session(transport, timing=timing)
         try:
             self.hello = self.session.hello()
-            expected = codegen.generate(graph).digest if digest is None else digest
-            if self.hello.digest != expected and not allow_other_model:
-                raise InputError(
-                    f"{self.name} runs another model (digest {self.hello.digest:08x}) than the one given "
-                    f"({expected:08x}); build and load this one, or allow another model."
-                )
+            if not allow_other_model:
+                self._check_model(digest)
         except BaseException:
             transport.close()
             raise
@@ -86,7 +85,7 @@ class Device:
         before = self._line_bytes()
         tensors = _checked_inputs(self.graph, inputs)
         self.partial = None
-        run = _Run(self, tensors, reference, forced=forced, read=read)
+        run = OneRun(self, tensors, reference, forced=forced, read=read)
         try:
             run.pass_all()
         except LinkError:
@@ -96,7 +95,65 @@ class Device:
             self.last_line_bytes = self._line_bytes() - before
         return self._trace(run)
 
-    def _trace(self, run: "_Run") -> Trace:
+    def capture(self) -> Capture:
+        """Let the device fill its own input from its sensor; read the sensor's frame and the input tensors.
+
+        A `run` of exactly these inputs that follows goes on from there and sends nothing.
+
+        Raises:
+            InputError: the device has no sensor.
+            LinkError: the sensor gave nothing, or the line broke.
+        """
+        if Capability.CAPTURE not in self.session.capabilities:
+            raise InputError(f"{self.name} has no sensor of its own; give it images.")
+        done = self.session.capture()
+        raw = self._read_checked(done.run, Space.RAW, 0, done.raw_bytes, done.raw_crc32)
+        inputs = {}
+        for digest in done.inputs:
+            tensor = self.graph.tensors[digest.tensor]
+            data = self._read_checked(done.run, Space.TENSOR, digest.tensor, digest.bytes, digest.crc32)
+            inputs[tensor.name] = np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
+        self._waiting = done.run
+        self._there = {digest.tensor: digest.crc32 for digest in done.inputs}
+        return Capture(raw, done.format, done.width, done.height, inputs)
+
+    def begin(self, inputs: Sequence[tuple[int, bytes]]) -> int:
+        """Begin a run of these inputs, sent unless the device holds them; returns its number."""
+        wanted = {index: zlib.crc32(data) for index, data in inputs}
+        same = wanted == self._there
+        waiting, self._waiting, self._there = self._waiting, None, {}
+        if same and waiting is not None:
+            return waiting
+        keeps = Capability.KEEPS_INPUT in self.session.capabilities
+        number = self.session.begin(inputs, kept=same and keeps)
+        if keeps:
+            self._there = wanted
+        return number
+
+    def patience(self, op: Op) -> float:
+        """Seconds that `op` may take: its multiplications and values at the worst rate that we can think of."""
+        values = sum(self.graph.tensors[index].elements for index in op.outputs)
+        return op_patience(self.graph.op_macs(op), values, clock_hz=self._clock_hz)
+
+    def _read_checked(self, run: int, space: Space, name: int, length: int, crc: int) -> bytes:
+        data = self.session.read(run, 0, space, name, length)
+        if zlib.crc32(data) != crc:
+            raise LinkError(f"{self.name}: what CAPTURE made changed while it was read.")
+        return data
+
+    def _check_model(self, digest: int | None) -> None:
+        """Compare the device's digest with the model's, whose input may be kept or not."""
+        keep = Capability.KEEPS_INPUT in self.session.capabilities
+        expected = codegen.generate(self.graph, keep_input=keep).digest if digest is None else digest
+        if digest is None and self.hello.digest != expected:
+            expected = codegen.generate(self.graph).digest  # no input's memory happened to be used again
+        if self.hello.digest != expected:
+            raise InputError(
+                f"{self.name} runs another model (digest {self.hello.digest:08x}) than the one given "
+                f"({expected:08x}); build and load this one, or allow another model."
+            )
+
+    def _trace(self, run: OneRun) -> Trace:
         return Trace(
             engine=self.name,
             kernels=self.kernels,
@@ -127,134 +184,6 @@ class Device:
         return self.session.counters.sent + self.session.counters.received
 
 
-class _Run:
-    """One run while it lasts: what each tensor held when its op was done, and what it should hold."""
-
-    def __init__(
-        self, device: Device, inputs: Mapping[int, Tensor], reference: Trace | None, *, forced: bool, read: bool
-    ) -> None:
-        self.steps: list[Step] = []
-        self.forced = forced
-        self.read = read
-        self._device = device
-        self._number = 0
-        self._reference = {} if reference is None else {step.index: step for step in reference.steps}
-        self._values: dict[int, Tensor] = dict(inputs)
-        self._left: dict[int, int] = {index: tensor.crc32 for index, tensor in inputs.items()}  # CRCs left in memory
-        self._makers: dict[int, str] = {}
-
-    def pass_all(self) -> None:
-        """Send the inputs and let all ops run."""
-        blobs = [(index, _bytes(tensor.values)) for index, tensor in self._values.items()]
-        self._number = self._device.session.begin(blobs)
-        self._device.take_instructions()  # of a run that was broken off
-        for op in self._device.graph.ops:
-            self.pass_op(op)
-
-    def pass_op(self, op: Op) -> None:
-        """Let one op run; keep its outputs, read or taken over from the reference."""
-        session = self._device.session
-        if self.forced:
-            self._check_inputs(op)
-        if op.index == 0:
-            done = session.run(self._number, [self._left[index] for index in self._device.graph.inputs])
-        else:
-            done = session.next(self._number, op.index)
-        instructions = self._device.take_instructions()
-        outputs = self._outputs(op, done)
-        hz = self._device.hello.tick_hz
-        self.steps.append(
-            Step(
-                index=op.index,
-                op=op.name,
-                name=op.layer,
-                outputs=tuple(outputs),
-                instructions=instructions,
-                cycles=done.ticks if hz and instructions is None else None,
-            )
-        )
-
-    def values(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
-        """Those of these tensors that are known by now."""
-        return tuple(self._values[index] for index in indices if index in self._values)
-
-    def _outputs(self, op: Op, done: OpDone) -> list[Tensor]:
-        expected = self._expected(op)
-        wanted = self.read or any(index in self._device.graph.outputs for index in op.outputs)
-        outputs = []
-        for digest, index in zip(self._checked(op, done), op.outputs, strict=True):
-            reference = expected.get(index)
-            equal = reference is not None and reference.crc32 == digest.crc32
-            if wanted:
-                described = self._device.graph.tensors[index]
-                values = reference.values if equal and reference is not None else self._fetch(op, digest, index)
-                self._values[index] = _tensor(described, values.reshape(described.shape))
-                outputs.append(self._values[index])
-            if self.forced and not equal:
-                self._force(op, index, reference)
-            self._left[index] = digest.crc32 if reference is None or not self.forced else reference.crc32
-            self._makers[index] = f"op {op.index} ({op.name})"
-        return outputs
-
-    def _checked(self, op: Op, done: OpDone) -> Sequence[Digest]:
-        ids = [digest.tensor for digest in done.outputs]
-        sizes = [digest.bytes for digest in done.outputs]
-        if ids != list(op.outputs) or sizes != [self._device.graph.tensors[index].bytes for index in op.outputs]:
-            raise LinkError(
-                f"{self._device.name}: op {op.index} of the device made tensors {ids} of {sizes} bytes; "
-                f"the model's makes {list(op.outputs)}. It runs another model."
-            )
-        return done.outputs
-
-    def _expected(self, op: Op) -> dict[int, Tensor]:
-        step = self._reference.get(op.index)
-        if step is None or len(step.outputs) != len(op.outputs):
-            return {}
-        pairs = zip(op.outputs, step.outputs, strict=True)
-        tensors = self._device.graph.tensors
-        return {
-            index: output
-            for index, output in pairs
-            if output.values.dtype == np.dtype(tensors[index].dtype) and output.values.size == tensors[index].elements
-        }
-
-    def _fetch(self, op: Op, digest: Digest, index: int) -> Array:
-        session = self._device.session
-        data = session.read(self._number, op.index + 1, Space.TENSOR, index, digest.bytes)
-        if zlib.crc32(data) != digest.crc32:
-            raise LinkError(f"{self._device.name}: tensor {index} changed while it was read after op {op.index}.")
-        tensor = self._device.graph.tensors[index]
-        little = np.dtype(tensor.dtype).newbyteorder("<")
-        return np.frombuffer(data, little).reshape(tensor.shape).astype(tensor.dtype)
-
-    def _force(self, op: Op, index: int, reference: Tensor | None) -> None:
-        if reference is None:
-            raise InputError(
-                f"A forced run needs a reference with every op's output; it has none of op {op.index} ({op.name})."
-            )
-        self._device.session.write(self._number, op.index + 1, index, _bytes(reference.values))
-
-    def _check_inputs(self, op: Op) -> None:
-        names = [(Space.TENSOR, index) for index in dict.fromkeys(op.inputs) if index in self._left]
-        for digest in self._device.session.digest(self._number, op.index, names):
-            if digest.crc32 != self._left[digest.tensor]:
-                maker = self._makers.get(digest.tensor, "the host")
-                raise OverwrittenError(
-                    f"{self._device.name}: tensor {digest.tensor}, made by {maker}, was overwritten before "
-                    f"op {op.index} ({op.name}) could read it."
-                )
-
-
-def _bytes(values: Array) -> bytes:
-    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-
-
-def _tensor(described: GraphTensor, values: Array) -> Tensor:
-    if described.scale.size != 1:
-        return Tensor(described.name, values)
-    return Tensor(described.name, values, float(described.scale.flat[0]), int(described.zero_point.flat[0]))
-
-
 def _checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[int, Tensor]:
     """The model's inputs in its own order, by tensor index, with names, shapes and types checked."""
     described = {index: graph.tensors[index] for index in graph.inputs}
@@ -269,5 +198,5 @@ def _checked_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[int, Tens
                 f"Input {tensor.name!r} must be {np.dtype(tensor.dtype).name} of shape {tuple(tensor.shape)}; "
                 f"it is {values.dtype.name} of shape {values.shape}."
             )
-        tensors[index] = _tensor(tensor, values)
+        tensors[index] = tensor_of(tensor, values)
     return tensors

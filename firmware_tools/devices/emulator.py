@@ -8,6 +8,7 @@ import os
 from firmware_tools import boards, build
 from firmware_tools.boards import Board
 from firmware_tools.build import Build, elf
+from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.machine import FaultError, Machine
 from firmware_tools.graph import Graph
@@ -48,6 +49,8 @@ class EmulatedBoard(Device):
         model: the `.tflite` file.
         folder: where sources, ELF and map are kept; default: the user's cache.
         optimize: the compiler's level.
+        keep_input: pin the inputs' memory, so that a second run of the same input does not send it again.
+        fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
 
     Attributes:
         build: the `Build` that runs, with what it takes of flash and RAM.
@@ -63,17 +66,20 @@ class EmulatedBoard(Device):
         *,
         folder: str | os.PathLike[str] | None = None,
         optimize: str = "O2",
+        keep_input: bool = False,
+        fault: str | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         from firmware_tools import graph
 
         loaded = graph.load(model)
         board = boards.load(board) if isinstance(board, str) else board
-        place = build.cache_folder(loaded, f"{board.name}-{optimize}") if folder is None else folder
-        self.build: Build = build.build(loaded, board, place, optimize=optimize)
+        place = build.cache_folder(loaded, f"{board.name}-{optimize}{'-kept' * keep_input}") if folder is None else folder
+        self.build: Build = build.build(loaded, board, place, optimize=optimize, keep_input=keep_input)
         self.machine = Machine(board, elf.read(self.build.elf))
         line = EmulatorTransport(self.machine, blocks=BLOCKS + _generous(loaded))
-        super().__init__(line, loaded, digest=self.build.digest, timing=timing)
+        transport = line if fault is None else BadLine.parse(line, fault)
+        super().__init__(transport, loaded, digest=self.build.digest, timing=timing)
 
     def take_instructions(self) -> int | None:
         """Instructions that ops executed since the last call, exactly."""

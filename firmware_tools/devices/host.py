@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from firmware_tools import build
+from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device
 from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from tfviz.errors import LinkError
@@ -82,6 +83,8 @@ class HostDevice(Device):
     Args:
         model: the `.tflite` file.
         folder: where sources and program are kept; default: the user's cache.
+        keep_input: pin the inputs' memory, so that a second run of the same input does not send it again.
+        fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
     """
 
     def __init__(
@@ -89,10 +92,13 @@ class HostDevice(Device):
         model: str | os.PathLike[str],
         *,
         folder: str | os.PathLike[str] | None = None,
+        keep_input: bool = False,
+        fault: str | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         from firmware_tools import graph
 
         loaded = graph.load(model)
-        program = build.build_host(loaded, build.cache_folder(loaded, "host") if folder is None else folder)
-        super().__init__(PipeTransport(program), loaded, timing=timing)
+        place = build.cache_folder(loaded, f"host{'-kept' * keep_input}") if folder is None else folder
+        line = PipeTransport(build.build_host(loaded, place, keep_input=keep_input))
+        super().__init__(line if fault is None else BadLine.parse(line, fault), loaded, timing=timing)

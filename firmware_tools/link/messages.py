@@ -23,6 +23,8 @@ class Kind(enum.IntEnum):
     WRITE = 0x09
     ABORT = 0x0A
     STATS = 0x0B
+    CAPTURE = 0x0C
+    FEED = 0x0D
     ERROR = 0xFF
 
 
@@ -38,13 +40,35 @@ class Refusal(enum.IntEnum):
     INPUT = 7
     STALE = 8
     VERSION = 9
+    SENSOR = 10
 
 
 class Space(enum.IntEnum):
-    """What a name in DIGEST and READ means: a tensor's index in the .tflite, or a constant of the next op."""
+    """What a name in DIGEST and READ means: a tensor's index in the .tflite, a constant of the next op, a raw frame."""
 
     TENSOR = 0
     CONSTANT = 1
+    RAW = 2
+
+
+class Capability(enum.IntFlag):
+    """What a device can do, as it says at HELLO."""
+
+    WRITE = 1
+    CONSTANTS = 2
+    FEED = 4
+    KEEPS_INPUT = 8
+    CAPTURE = 16
+
+
+class RawFormat(enum.IntEnum):
+    """How the bytes of a captured frame are to be read."""
+
+    OPAQUE = 0
+    GREY8 = 1
+    RGB888 = 2
+    RGB565_BIG = 3
+    RGB565_LITTLE = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +130,19 @@ class OpDone:
 
 
 @dataclasses.dataclass(frozen=True)
+class Captured:
+    """The device has filled its own input: the sensor's frame as it came, and what was made of it."""
+
+    run: int
+    format: int
+    width: int
+    height: int
+    raw_bytes: int
+    raw_crc32: int
+    inputs: tuple[Digest, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Stats:
     """What the device's receiver saw since its reset."""
 
@@ -119,6 +156,7 @@ _HELLO = struct.Struct("<BBHIHHHHII")
 _TENSOR = struct.Struct("<HHHHII")
 _OP_DONE = struct.Struct("<HHQB")
 _DIGEST = struct.Struct("<HII")
+_CAPTURED = struct.Struct("<HBHHIIB")
 _STATS = struct.Struct("<IIIQ")
 
 
@@ -181,8 +219,18 @@ def parse_ops(payload: bytes) -> list[OpRow]:
 def parse_op_done(payload: bytes) -> OpDone:
     """Read OP_DONE, the answer to RUN and NEXT."""
     number, op, ticks, count = _OP_DONE.unpack_from(payload)
-    places = (_OP_DONE.size + i * _DIGEST.size for i in range(count))
-    return OpDone(number, op, ticks, tuple(Digest(*_DIGEST.unpack_from(payload, at)) for at in places))
+    return OpDone(number, op, ticks, _digests(payload, _OP_DONE.size, count))
+
+
+def parse_captured(payload: bytes) -> Captured:
+    """Read the answer to CAPTURE."""
+    numbers: tuple[int, int, int, int, int, int, int] = _CAPTURED.unpack_from(payload)
+    return Captured(*numbers[:6], _digests(payload, _CAPTURED.size, numbers[6]))
+
+
+def _digests(payload: bytes, start: int, count: int) -> tuple[Digest, ...]:
+    places = (start + i * _DIGEST.size for i in range(count))
+    return tuple(Digest(*_DIGEST.unpack_from(payload, at)) for at in places)
 
 
 def parse_digests(payload: bytes, wanted: Sequence[tuple[Space, int]]) -> list[Digest]:

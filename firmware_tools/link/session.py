@@ -1,46 +1,37 @@
-"""The `Session`: requests that are repeated until answered, on a line that may lose, change or invent bytes.
+"""The `Session`: each message of docs/protocol.md as a call. Nothing here knows what a model is."""
 
-All time-outs, retries and the frame size are decided here; the device only answers. Nothing here knows what a model is.
-"""
-
-import dataclasses
-import random
 import struct
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from firmware_tools.link import messages
-from firmware_tools.link.framing import Deframer, Frame, encode
-from firmware_tools.link.messages import ANSWER, Digest, Hello, Kind, OpDone, OpRow, Refusal, Space, Stats, TensorRow
+from firmware_tools.link.exchange import SMALLEST_CHUNK, Exchange, RefusedError
+from firmware_tools.link.messages import (
+    Capability,
+    Captured,
+    Digest,
+    Hello,
+    Kind,
+    OpDone,
+    OpRow,
+    Refusal,
+    Space,
+    Stats,
+    TensorRow,
+)
 from firmware_tools.link.patience import DEFAULT_TIMING, Timing, Wait
 from firmware_tools.link.transport import Transport
 from tfviz.errors import LinkError
 
 _Row = TypeVar("_Row")
-SMALLEST_CHUNK = 16
-"""Bytes of payload below which frames do not shrink, however bad the line."""
+_Inputs = Sequence[tuple[int, bytes]]
+_STORE_HEAD = 10
+"""Bytes of WRITE, the longest of the messages that carry data to the device, before its data."""
+_PATIENCE = 120.0
+_MOST_WARY = 64
 
 
-class RefusedError(LinkError):
-    """The device answered a request with an error."""
-
-    def __init__(self, sentence: str, refusal: int, detail: int) -> None:
-        super().__init__(sentence)
-        self.refusal = refusal
-        self.detail = detail
-
-
-@dataclasses.dataclass
-class Counters:
-    """Bytes on the line since the session began, and what went wrong on it."""
-
-    sent: int = 0
-    received: int = 0
-    repeated: int = 0
-
-
-class Session:
+class Session(Exchange):
     """One host, one device, one line.
 
     >>> from firmware_tools.link import Timing
@@ -55,29 +46,20 @@ class Session:
     """
 
     def __init__(self, transport: Transport, *, timing: Timing = DEFAULT_TIMING, seed: int | None = None) -> None:
-        self.transport = transport
-        self.timing = timing
-        self.counters = Counters()
-        self.chunk = SMALLEST_CHUNK  # until HELLO says what the device's buffers hold
-        self.last_good = "nothing was run yet"
-        self._deframer = Deframer()
-        self._random = random.Random(seed)
-        self._nonce = self._random.randrange(1, 1 << 32)
-        self._sequence = 0
+        super().__init__(transport, timing=timing, seed=seed)
+        self.capabilities = Capability(0)
         self._run = self._random.randrange(1 << 16)
-        self._largest = SMALLEST_CHUNK
-        self._clean = 0
-
-    @property
-    def damaged(self) -> int:
-        """Frames that arrived damaged at this end."""
-        return self._deframer.damaged
+        self._unproven: _Inputs = ()  # sent without answers: RUN's CRCs tell whether they arrived
+        self._wary = 0  # runs to come whose inputs are sent with answers, since some got lost without
+        self._next_wary = 1
 
     def hello(self) -> Hello:
         """Open a session: whatever the device was doing is over."""
         self._nonce = self._random.randrange(1, 1 << 32)
-        hello = messages.parse_hello(self._request(Kind.HELLO, bytes([messages.VERSION])))
-        self._largest = self.chunk = max(SMALLEST_CHUNK, hello.payload - 16)
+        answer = self._request(Kind.HELLO, bytes([messages.VERSION]))
+        hello = self._parsed(Kind.HELLO, messages.parse_hello, answer)
+        self._largest = self.chunk = max(SMALLEST_CHUNK, hello.payload - _STORE_HEAD)
+        self.capabilities = Capability(hello.capabilities)
         return hello
 
     def tensors(self, count: int) -> list[TensorRow]:
@@ -88,25 +70,57 @@ class Session:
         """The device's table of ops."""
         return self._table(Kind.OPS, count, messages.parse_ops)
 
-    def begin(self, inputs: Sequence[tuple[int, bytes]]) -> int:
-        """Send the model's inputs as (tensor, bytes); returns the number of the run that they begin."""
+    def begin(self, inputs: _Inputs, *, kept: bool = False) -> int:
+        """Send the model's inputs as (tensor, bytes); returns the number of the run that they begin.
+
+        They go out without waiting for answers where the device takes that and the line has not lost any lately; `run`
+        sends them again where they did not arrive. With `kept` the device still has them, and nothing is sent.
+        """
         self._run = (self._run + 1) % (1 << 16)
-        for tensor, data in inputs:
-            self._store(Kind.INPUT, struct.pack("<H", self._run), tensor, data)
+        self._unproven = ()
+        head = struct.pack("<H", self._run)
+        if kept:
+            self._unproven = inputs
+            self._request(Kind.INPUT, head + messages.store(inputs[0][0], 0, b""))
+        elif self._wary or Capability.FEED not in self.capabilities:
+            self._wary = max(0, self._wary - 1)
+            self._answered_inputs(inputs)
+        else:
+            self._unproven = inputs
+            for tensor, data in inputs:
+                for offset in range(0, len(data), self.chunk):
+                    part = messages.store(tensor, offset, data[offset : offset + self.chunk])
+                    self._send(self._frame(Kind.FEED, head + part))
         return self._run
 
-    def run(self, number: int, crcs: Sequence[int]) -> OpDone:
-        """Let op 0 run, provided that the inputs on the device have these CRCs."""
-        return self._op(Kind.RUN, messages.run(number, crcs), number, 0)
+    def capture(self, *, patience: float | None = None) -> Captured:
+        """Let the device fill its own input from its sensor; that begins a run."""
+        self._run = (self._run + 1) % (1 << 16)
+        self._unproven = ()
+        payload = self._request(Kind.CAPTURE, struct.pack("<H", self._run), patience=patience or _PATIENCE)
+        return self._parsed(Kind.CAPTURE, messages.parse_captured, payload)
 
-    def next(self, number: int, op: int) -> OpDone:
+    def run(self, number: int, crcs: Sequence[int], *, patience: float | None = None) -> OpDone:
+        """Let op 0 run, provided that the inputs on the device have these CRCs."""
+        payload = messages.run(number, crcs)
+        try:
+            return self._op(Kind.RUN, payload, number, 0, patience)
+        except RefusedError as error:
+            if not self._unproven or error.refusal not in (Refusal.INPUT, Refusal.STATE):
+                raise
+        self._shrink()
+        self._wary, self._next_wary = self._next_wary, min(2 * self._next_wary, _MOST_WARY)
+        self._answered_inputs(self._unproven)
+        return self._op(Kind.RUN, payload, number, 0, patience)
+
+    def next(self, number: int, op: int, *, patience: float | None = None) -> OpDone:
         """Let op `op` run; the device must be at the pause before it."""
-        return self._op(Kind.NEXT, messages.pause(number, op), number, op)
+        return self._op(Kind.NEXT, messages.pause(number, op), number, op, patience)
 
     def digest(self, number: int, at: int, wanted: Sequence[tuple[Space, int]]) -> list[Digest]:
         """Size and CRC-32 of tensors and constants at pause `at`."""
-        payload = messages.pause(number, at) + messages.names(wanted)
-        return messages.parse_digests(self._request(Kind.DIGEST, payload), wanted)
+        payload = self._request(Kind.DIGEST, messages.pause(number, at) + messages.names(wanted))
+        return self._parsed(Kind.DIGEST, lambda answer: messages.parse_digests(answer, wanted), payload)
 
     def write(self, number: int, at: int, tensor: int, data: bytes) -> None:
         """Overwrite a model input (pause 0) or an output of the op before pause `at`."""
@@ -116,7 +130,7 @@ class Session:
         """Bytes of a tensor or constant at pause `at`, in windows; what got lost is asked for again, not the rest."""
         buffer = bytearray(length)
         missing = [(0, length)]
-        wait = Wait(self.timing, self.timing.request)
+        wait = Wait(self.timing, self.timing.request, size=length)
         while missing:
             start, end = missing.pop(0)
             payload = messages.pause(number, at) + messages.window(space, name, start, end - start, self.chunk)
@@ -124,7 +138,7 @@ class Session:
             lost = _holes((start, end), got)
             missing[:0] = lost
             if got:
-                wait = Wait(self.timing, self.timing.request)
+                wait.progress()
             if lost:
                 self._shrink()
                 self._repeat(Kind.READ, wait)
@@ -136,12 +150,17 @@ class Session:
 
     def stats(self) -> Stats:
         """What the device's receiver saw."""
-        return messages.parse_stats(self._request(Kind.STATS, b""))
+        return self._parsed(Kind.STATS, messages.parse_stats, self._request(Kind.STATS, b""))
 
-    def _op(self, kind: Kind, payload: bytes, number: int, op: int) -> OpDone:
-        done = messages.parse_op_done(self._request(kind, payload, patience=self.timing.op))
+    def _answered_inputs(self, inputs: _Inputs) -> None:
+        for tensor, data in inputs:
+            self._store(Kind.INPUT, struct.pack("<H", self._run), tensor, data)
+
+    def _op(self, kind: Kind, payload: bytes, number: int, op: int, patience: float | None) -> OpDone:
+        wanted = self.timing.op or patience or _PATIENCE
+        done = self._parsed(kind, messages.parse_op_done, self._request(kind, payload, patience=wanted))
         if (done.run, done.op) != (number, op):
-            raise LinkError(f"{self.transport.name}: asked for op {op}, the device ran op {done.op}.")
+            raise LinkError(f"{self.transport.name}: asked for op {op}, the device ran op {done.op}; {self._where()}.")
         self.last_good = f"the last good op was {op}"
         return done
 
@@ -149,7 +168,7 @@ class Session:
         rows: list[_Row] = []
         while len(rows) < count:
             most = min(255, max(1, self.chunk // 24))
-            got = parse(self._request(kind, struct.pack("<HB", len(rows), most)))
+            got = self._parsed(kind, parse, self._request(kind, struct.pack("<HB", len(rows), most)))
             if not got:
                 raise LinkError(f"{self.transport.name}: the device's {kind.name} table is shorter than it says.")
             rows += got
@@ -157,7 +176,7 @@ class Session:
 
     def _store(self, kind: Kind, head: bytes, tensor: int, data: bytes) -> None:
         offset = 0
-        wait = Wait(self.timing, self.timing.request)
+        wait = Wait(self.timing, self.timing.request, size=len(data))
         while offset < len(data):
             part = data[offset : offset + self.chunk]
             if self._attempt(self._frame(kind, head + messages.store(tensor, offset, part)), wait.quiet) is None:
@@ -166,35 +185,7 @@ class Session:
             else:
                 offset += len(part)
                 self._grow()
-                wait = Wait(self.timing, self.timing.request)
-
-    def _request(self, kind: Kind, payload: bytes, *, patience: float | None = None) -> bytes:
-        """Send the same frame until its answer comes; the device knows a repeat by its content."""
-        frame = self._frame(kind, payload)
-        wait = Wait(self.timing, self.timing.request if patience is None else patience)
-        while True:
-            answer = self._attempt(frame, wait.quiet)
-            if answer is not None:
-                return answer
-            self._repeat(kind, wait)
-
-    def _repeat(self, kind: Kind, wait: Wait) -> None:
-        """Count a repeat of a request, or give up with one sentence."""
-        try:
-            wait.again()
-        except TimeoutError as error:
-            raise LinkError(
-                f"{self.transport.name}: no answer to {kind.name} {error}; {self.last_good}. "
-                "Check cable, power and baud rate."
-            ) from None
-        self.counters.repeated += 1
-
-    def _attempt(self, frame: Frame, quiet: float) -> bytes | None:
-        """Send `frame` once; None where the line then stays silent for `quiet` seconds."""
-        self._send(frame)
-        for answer in self._answers(frame, quiet):
-            return answer.payload
-        return None
+                wait.progress()
 
     def _window(
         self, payload: bytes, buffer: bytearray, wanted: tuple[int, int], quiet: float
@@ -205,69 +196,18 @@ class Session:
         got: list[tuple[int, int]] = []
         start, end = wanted
         for answer in self._answers(frame, quiet):
-            offset = struct.unpack_from("<I", answer.payload)[0]
+            offset = int.from_bytes(answer.payload[:4], "little")
             data = answer.payload[4:]
             if not data or offset < start or offset + len(data) > end:
-                raise LinkError(f"{self.transport.name}: READ of {start} to {end} was answered with {offset}.")
+                raise LinkError(
+                    f"{self.transport.name}: READ of {start} to {end} was answered with {offset}; {self._where()}."
+                )
             buffer[offset : offset + len(data)] = data
             got.append((offset, offset + len(data)))
             self._grow()
             if offset + len(data) == end:
                 break
         return got
-
-    def _frame(self, kind: Kind, payload: bytes) -> Frame:
-        self._sequence = (self._sequence + 1) % (1 << 16)
-        return Frame(kind, self._sequence, self._nonce, payload)
-
-    def _send(self, frame: Frame) -> None:
-        data = encode(frame)
-        self.counters.sent += len(data)
-        self.transport.write(data)
-
-    def _answers(self, request: Frame, quiet: float) -> Iterator[Frame]:
-        """Answers to `request` as they come, until nothing comes for `quiet` seconds; other frames are dropped."""
-        silent_since = time.monotonic()
-        while (left := silent_since + quiet - time.monotonic()) > 0:
-            data = self.transport.read(left)
-            if not data:
-                return
-            self.counters.received += len(data)
-            for frame in self._deframer.feed(data):
-                if self._answers_to(request, frame):
-                    silent_since = time.monotonic()
-                    yield frame
-
-    def _answers_to(self, request: Frame, frame: Frame) -> bool:
-        if frame.sequence != request.sequence:
-            return False
-        if frame.kind == Kind.ERROR:
-            self._refused(request, frame)
-        return frame.nonce == self._nonce and frame.kind == request.kind | ANSWER
-
-    def _refused(self, request: Frame, frame: Frame) -> None:
-        kind, refusal, detail = struct.unpack("<BBI", frame.payload)
-        if refusal == Refusal.SESSION:
-            raise LinkError(
-                f"{self.transport.name}: the device was reset or taken over by another host; {self.last_good}. "
-                "Run the command again."
-            )
-        if frame.nonce != self._nonce or kind != request.kind:
-            return
-        name = Refusal(refusal).name if refusal in set(Refusal) else str(refusal)
-        asked = Kind(kind).name if kind in set(Kind) else f"message {kind:#04x}"
-        sentence = f"{self.transport.name}: the device refused {asked} ({name}, {detail:#x}); {self.last_good}."
-        raise RefusedError(sentence, refusal, detail)
-
-    def _grow(self) -> None:
-        self._clean += 1
-        if self._clean >= 32:
-            self._clean = 0
-            self.chunk = min(2 * self.chunk, self._largest)
-
-    def _shrink(self) -> None:
-        self._clean = 0
-        self.chunk = max(self.chunk // 2, SMALLEST_CHUNK)
 
 
 def _holes(wanted: tuple[int, int], got: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -107,10 +107,10 @@ class _LiteRT:
                     num_threads=1,
                 )
                 self._interpreter.allocate_tensors()
+                self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
+                self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
             except (ValueError, RuntimeError) as error:
                 raise InputError(f"LiteRT cannot run {graph.name}: {_sentence(error)}") from error
-        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 
     def invoke(self, inputs: Iterable[Array]) -> None:
         """Run the model."""

@@ -50,7 +50,7 @@ def _copied(model: Any) -> Any:
     """A copy with the same weights, or None where Keras cannot make one."""
     classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     try:
-        with keras.saving.custom_object_scope(classes):
+        with keras.saving.custom_object_scope(classes), _undisturbed(model):
             own = copy.deepcopy(model)
         pairs = list(zip(model.weights, own.weights, strict=True))
         same = all(a is not b and np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
@@ -58,3 +58,16 @@ def _copied(model: Any) -> Any:
         _log.debug("The model %r cannot be copied: %s", model.name, error)
         return None
     return own if same and type(own) is type(model) else None
+
+
+@contextmanager
+def _undisturbed(model: Any) -> Iterator[None]:
+    """Put back what saving notes down on the model (how it is to be compiled)."""
+    before = [(vars(layer), dict(vars(layer))) for layer in model._flatten_layers()]
+    try:
+        yield
+    finally:
+        for now, attributes in before:
+            for name in [name for name in now if name not in attributes]:
+                del now[name]
+            now.update({name: value for name, value in attributes.items() if now.get(name) is not value})

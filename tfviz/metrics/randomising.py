@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from tfviz import image
 from tfviz.errors import InputError
+from tfviz.metrics.fixing import fixed_target, pixels_of
 from tfviz.metrics.private_copy import private
-from tfviz.metrics.sensitivity import Explain, fixed_target, pixels_of
+from tfviz.metrics.sensitivity import Explain
 from tfviz.metrics.similarity import spearman, ssim
 from tfviz.tap import survey
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tfviz import image
 from tfviz.errors import InputError
+from tfviz.metrics.fixing import class_scores, own_classes
 from tfviz.passes import Scored
 from tfviz.stream import Block, blocks, chunk_size
 from tfviz.tap import Batch, execute, prepare, steady
@@ -82,8 +83,8 @@ def judged(predict: Any, images: Any, maps: Any, target: Any = None, *, batch_si
         pixels = np.asarray(images)
         if not callable(predict) or pixels.ndim != 4:
             raise InputError(
-                f"A {type(predict).__name__} and images of shape {pixels.shape} were given; expected a Keras model or a "
-                "function of images that returns scores (B, K), and images (B, H, W, C)."
+                f"A {type(predict).__name__} and images of shape {pixels.shape} were given; expected a Keras model "
+                "or a function images -> scores (B, K), and images (B, H, W, C)."
             )
         score, steadied = _OfFunction(predict, pixels, target), nullcontext
     return Judged(pixels, fitted(maps, pixels.shape[:3]), score, steadied, batch_size)
@@ -140,7 +141,7 @@ class _OfFunction:
             self._classes = self._classes_of(images, target)
 
     def __call__(self, copies: Array, rows: Array) -> Doubles:
-        scores = self._scores(copies)
+        scores = class_scores(self._predict, copies)
         if self._target is not None:
             found = np.asarray(self._target(scores), np.float64)
             if found.shape != (len(copies),):
@@ -151,23 +152,15 @@ class _OfFunction:
             return scores[:, 0] * (2 * classes - 1)
         return scores[np.arange(len(scores)), classes]
 
-    def _scores(self, copies: Array) -> Doubles:
-        scores = np.asarray(self._predict(copies), np.float64)
-        if scores.ndim != 2 or len(scores) != len(copies):
-            raise InputError(f"predict returned shape {scores.shape} for {len(copies)} images; expected (B, K).")
-        return scores
-
     def _classes_of(self, images: Array, target: Any) -> npt.NDArray[np.int64]:
-        size = chunk_size(images.shape[1:])
         if target is None:
-            scores = np.concatenate([self._scores(images[i : i + size]) for i in range(0, len(images), size)])
-            return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+            return own_classes(self._predict, images)
         classes = np.asarray(target)
         if classes.dtype.kind not in "iu" or classes.shape not in ((), (len(images),)):
             raise InputError(
                 f"{target!r} is no target here; expected None, a class, one for each image, or a function."
             )
-        count = max(2, self._scores(images[:1]).shape[1])
+        count = max(2, class_scores(self._predict, images[:1]).shape[1])
         if classes.min() < 0 or classes.max() >= count:
             raise InputError(f"Class {classes.max()} was asked for; the scores are of the classes 0 to {count - 1}.")
         return np.broadcast_to(classes, len(images)).astype(np.int64)

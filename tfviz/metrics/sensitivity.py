@@ -1,17 +1,14 @@
 """Does the explanation hold still while the picture hardly changes? Max-sensitivity."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
+from tfviz.metrics.fixing import fixed_target, pixels_of, rows_of
 from tfviz.stream import blocks, chunk_size
-from tfviz.tap import prepare
-from tfviz.target import Target, predictions
 
 Array = npt.NDArray[Any]
 Explain = Callable[[Any, Any, Any], Any]
@@ -72,40 +69,3 @@ def _relative_change(before: Array, after: Array) -> Array:
     size = np.linalg.norm(before.reshape(len(before), -1), axis=1)
     change = np.linalg.norm((after - before).reshape(len(before), -1), axis=1)
     return np.where(size > 0, change / np.where(size > 0, size, 1), change > 0)
-
-
-def pixels_of(predict: Any, images: Any) -> Array:
-    """The one input of a model or function, `(B, H, W, C)`, in the dtype that it takes.
-
-    Raises:
-        InputError: several inputs, or no pictures.
-    """
-    pixels = prepare(predict, images).part(0, len(images)) if isinstance(predict, keras.Model) else [np.asarray(images)]
-    if len(pixels) != 1 or pixels[0].ndim != 4:
-        raise InputError("This metric judges explanations of one input of pictures (B, H, W, C).")
-    return pixels[0]
-
-
-def fixed_target(predict: Any, images: Array, target: Any) -> Any:
-    """The target with each image's own prediction in the place of None, so that changed images keep it."""
-    if target is not None and not (isinstance(target, Target) and target.classes == (None,)):
-        return target
-    if isinstance(predict, keras.Model):
-        found = predictions(predict, images, output=target.name if isinstance(target, Target) else None)
-    else:
-        size = chunk_size(images.shape[1:])
-        scores = np.concatenate([np.asarray(predict(images[i : i + size])) for i in range(0, len(images), size)])
-        found = (scores[:, 0] > 0).astype(np.int32) if scores.shape[1] == 1 else scores.argmax(axis=1)
-    return dataclasses.replace(target, classes=(found,)) if isinstance(target, Target) else found
-
-
-def rows_of(target: Any, rows: Sequence[int] | Array) -> Any:
-    """The target of these images, in this order, where it has one part for each image."""
-    if isinstance(target, Target):
-        return dataclasses.replace(
-            target,
-            classes=tuple(rows_of(k, rows) for k in target.classes),
-            mask=target.mask[rows] if target.mask is not None and target.mask.ndim == 3 else target.mask,
-        )
-    several = isinstance(target, (list, tuple, np.ndarray)) and np.ndim(target) == 1
-    return np.asarray(target)[rows] if several else target

@@ -16,10 +16,11 @@ import tensorflow as tf
 
 from tfviz.errors import InputError
 from tfviz.passes import Scored, warn_of_probabilities
+from tfviz.perturb._columns import columns
 from tfviz.perturb._fill import filled
 from tfviz.stream import Block, blocks, chunk_size
 from tfviz.tap import execute, prepare, steady
-from tfviz.target import Plan, as_columns, freeze, plan
+from tfviz.target import freeze, plan
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
@@ -109,7 +110,9 @@ def check_samples(samples: int, least: int = 1) -> None:
 def _finite(scores: Array) -> Doubles:
     doubles = np.asarray(scores, np.float64)
     if not np.isfinite(doubles).all():
-        raise InputError("A score of a changed image is NaN or infinite; the output overflows on the fill: try another.")
+        raise InputError(
+            "A score of a changed image is NaN or infinite; the output overflows on the fill: try another."
+        )
     return doubles
 
 
@@ -142,9 +145,7 @@ class _Model:
         chosen = np.repeat(np.arange(rows.start, rows.stop), len(masks))
         arguments = [self.images[rows], self._fills[rows], masks, *self._plan.repeated(chosen)]
         key = ("mixed", self._plan.key)
-        score, doubt = execute(
-            self._model, key, self._body, arguments, rows=False, function=self._plan.function
-        )
+        score, doubt = execute(self._model, key, self._body, arguments, rows=False, function=self._plan.function)
         self.doubtful = self.doubtful or bool(doubt)
         return _finite(score.numpy()).reshape(-1, len(masks))
 
@@ -176,17 +177,17 @@ class _Function:
         self._predict = predict
         self._fills = filled(self.images, fill)
         parts = [self._ask(self.images[i : i + self.size]) for i in range(0, len(self.images), self.size)]
-        self._plan: Plan = as_columns(target, np.concatenate(parts), class_names=class_names)
+        self._columns = columns(target, np.concatenate(parts), class_names=class_names)
 
     def _ask(self, images: Array) -> Array:
-        answer = self._predict(images)
-        if isinstance(answer, (list, tuple, dict)) and not np.isscalar(answer[0] if len(answer) and not isinstance(answer, dict) else None):
-            raise InputError("predict returned several outputs; wrap it in a function that returns the one to explain.")
-        scores = np.asarray(answer)
+        try:
+            scores = np.asarray(self._predict(images))
+        except ValueError as error:
+            raise InputError(f"predict failed on images {images.shape}: {error}") from error
         if scores.ndim == 0 or len(scores) != len(images) or scores.dtype.kind not in "buif":
             raise InputError(
-                f"predict returned {scores.dtype} of shape {scores.shape} for {len(images)} images; expected scores "
-                f"({len(images)}, K)."
+                f"predict returned {scores.dtype} of shape {scores.shape} for {len(images)} images; expected one array "
+                f"of scores ({len(images)}, K)."
             )
         return scores
 
@@ -196,7 +197,24 @@ class _Function:
         weights = masks.astype(fill.dtype)[np.newaxis, ..., np.newaxis]
         mixed = (x * weights + fill * (1 - weights)).reshape(-1, *self.images.shape[1:])
         chosen = np.repeat(np.arange(rows.start, rows.stop), len(masks))
-        scores = self._column(self._ask(_of_dtype(mixed, self.images.dtype)), chosen)
+        scores = self._columns.of(self._ask(_of_dtype(mixed, self.images.dtype)), chosen)
         return _finite(scores).reshape(-1, len(masks))
 
 
+def _as_images(images: Any) -> Array:
+    array = np.asarray(images)
+    if array.dtype.kind not in "uif":
+        raise InputError(f"The images are of dtype {array.dtype}; numbers are expected.")
+    if array.ndim == 3:
+        array = array[np.newaxis]
+    if array.ndim != 4 or 0 in array.shape:
+        raise InputError(f"Images of shape {np.shape(images)} were given; expected (B, H, W, C), or one of (H, W, C).")
+    return array
+
+
+def _of_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
+    """In the dtype in which the images were given; integers are rounded half to even, and never leave their range."""
+    if dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

@@ -51,13 +51,20 @@ class Seen:
 
 
 def run(
-    model: Any, inputs: Any, taps: Sequence[Tap] = (), *, stop: bool = False, watch: Callable[[Any], None] | None = None
+    model: Any,
+    inputs: Any,
+    taps: Sequence[Tap] = (),
+    *,
+    stop: bool = False,
+    watch: Callable[[Any], None] | None = None,
+    instead: Callable[[Any], Any] | None = None,
 ) -> Run:
     """Run `model` in inference mode on `inputs`, in the structure that its `call` takes, and keep the taps' tensors.
 
     The tensor that a tap keeps is the one that the rest of the model goes on with, so a gradient with respect to it is
     the gradient with respect to that call's output and nothing else. With `stop`, nothing after the last tap runs.
-    `watch` is told of each kept tensor before the model goes on.
+    `watch` is told of each kept tensor before the model goes on. `instead` gives what is kept, and what the model goes
+    on with, in the place of a tapped tensor; compiled, what only that tensor hung on is then not computed at all.
 
     Raises:
         InputError: a tap did not fire; the message says why.
@@ -69,7 +76,7 @@ def run(
         position = wanted.get(tap)
         if position is None:
             return value
-        value = keras.tree.map_structure(_own, value)
+        value = keras.tree.map_structure(_own if instead is None else instead, value)
         if watch is not None:
             keras.tree.map_structure(watch, value)
         kept[position] = value

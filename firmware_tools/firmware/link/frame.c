@@ -5,6 +5,9 @@
 #include "crc32.h"
 #include "port.h"
 
+_Static_assert(LINK_PAYLOAD >= 32 && LINK_PAYLOAD <= 0xFFFF, "a request needs 32 bytes, and its size is a u16");
+_Static_assert(LINK_ANSWER >= 128, "the answers to HELLO and RUN need 128 bytes");
+
 uint16_t u16_at(const uint8_t *bytes)
 {
     return (uint16_t)(bytes[0] | bytes[1] << 8);

@@ -23,9 +23,6 @@ enum {
     FRAME_SENT = FRAME_HEADER + LINK_ANSWER + FRAME_TRAILER,
 };
 
-_Static_assert(LINK_PAYLOAD >= 32 && LINK_PAYLOAD <= 0xFFFF, "a request needs 32 bytes, and its size is a u16");
-_Static_assert(LINK_ANSWER >= 128, "the answers to HELLO and RUN need 128 bytes");
-
 typedef struct {
     uint8_t kind;
     uint16_t sequence;

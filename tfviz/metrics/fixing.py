@@ -1,0 +1,68 @@
+"""What is explained, held fixed while the images change: their pixels, each one's class, a part of a target."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfviz.errors import InputError
+from tfviz.stream import chunk_size
+from tfviz.tap import prepare
+from tfviz.target import Target, predictions
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+
+def pixels_of(predict: Any, images: Any) -> Array:
+    """The one input of a model or function, `(B, H, W, C)`, in the dtype that it takes.
+
+    Raises:
+        InputError: several inputs, or no pictures.
+    """
+    pixels = prepare(predict, images).part(0, len(images)) if isinstance(predict, keras.Model) else [np.asarray(images)]
+    if len(pixels) != 1 or pixels[0].ndim != 4:
+        raise InputError("This metric judges explanations of one input of pictures (B, H, W, C).")
+    return pixels[0]
+
+
+def fixed_target(predict: Any, images: Array, target: Any) -> Any:
+    """The target with each image's own prediction in the place of None, so that changed images keep it."""
+    if target is not None and not (isinstance(target, Target) and target.classes == (None,)):
+        return target
+    if isinstance(predict, keras.Model):
+        found: Array = predictions(predict, images, output=target.name if isinstance(target, Target) else None)
+    else:
+        found = own_classes(predict, images)
+    return dataclasses.replace(target, classes=(found,)) if isinstance(target, Target) else found
+
+
+def rows_of(target: Any, rows: Sequence[int] | Array) -> Any:
+    """The target of these images, in this order, where it has one part for each image."""
+    if isinstance(target, Target):
+        return dataclasses.replace(
+            target,
+            classes=tuple(rows_of(k, rows) for k in target.classes),
+            mask=target.mask[rows] if target.mask is not None and target.mask.ndim == 3 else target.mask,
+        )
+    several = isinstance(target, (list, tuple, np.ndarray)) and np.ndim(target) == 1
+    return np.asarray(target)[rows] if several else target
+
+
+def own_classes(predict: Callable[[Array], Any], images: Array) -> npt.NDArray[np.int64]:
+    """The class of the highest score of each image, of a function; of one score, 1 where it is above 0."""
+    size = chunk_size(images.shape[1:])
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
+    scores = np.concatenate([class_scores(predict, part) for part in parts])
+    return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+
+
+def class_scores(predict: Callable[[Array], Any], images: Array) -> Doubles:
+    """What a function says of images, `(B, K)`, checked."""
+    scores = np.asarray(predict(images), np.float64)
+    if scores.ndim != 2 or len(scores) != len(images):
+        raise InputError(f"predict returned shape {scores.shape} for {len(images)} images; expected (B, K).")
+    return scores
