@@ -19,7 +19,7 @@ demo: $(VENV)/.firmware  ## train a CNN on the built-in dogs, look inside it, ru
 	$(BIN)/tfviz cam $(DEMO)/dog.keras dog-poses --method grad-cam --out $(DEMO)/grad-cam.png
 	$(BIN)/tfviz saliency $(DEMO)/dog.keras dog-poses --method saliency --out $(DEMO)/saliency.png
 	$(BIN)/firmware-tools validate $(DEMO)/dog.keras --board nano33ble --data dog-poses --limit 120 \
-	    --report $(DEMO)/report.html
+	    --report $(DEMO)/report.html --json $(DEMO)/report.json
 
 test: $(VENV)/.dev  ## the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

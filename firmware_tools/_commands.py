@@ -4,14 +4,15 @@ import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from firmware_tools._links import LinkOptions, own_file, several, short
 from tfviz import console
-from tfviz.errors import InputError
+from tfviz.errors import InputError, LinkError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,11 +53,22 @@ def finish(
     """Say what was found, write what was asked for, and leave with the exit code."""
     from firmware_tools import _show
     from firmware_tools.results import RunVerdict
-    from tfviz.files import write_text
 
     console.table(_show.OP_HEADERS, _show.op_rows(result))
     for line in _show.findings(result):
         console.say(line)
+    write(result, report, json, keras_model, expected)
+    console.say(_show.summary(result))
+    if result.verdict is RunVerdict.FAIL:
+        raise typer.Exit(console.DIFFERS)
+
+
+def write(
+    result: "Comparison", report: Path | None, json: Path | None, keras_model: Any, expected: "Expectation"
+) -> None:
+    """Write the page and the numbers that were asked for, and say so."""
+    from tfviz.files import write_text
+
     if json is not None:
         write_text(json, result.to_json())
         console.wrote(json)
@@ -71,8 +83,38 @@ def finish(
             commands=[console.command_line()],
         )
         console.wrote(report)
-    console.say(_show.summary(result))
-    if result.verdict is RunVerdict.FAIL:
+
+
+def finish_all(
+    found: "Sequence[Comparison | LinkError]",
+    names: Sequence[str],
+    report: Path | None,
+    json: Path | None,
+    keras_model: Any,
+    expected: "Expectation",
+) -> None:
+    """`finish` for several engines: one table, a page and a file of numbers for each, the worst verdict's exit code."""
+    from firmware_tools import _show
+    from firmware_tools.results import RunVerdict
+
+    if len(found) == 1:
+        if isinstance(found[0], LinkError):
+            raise found[0]
+        finish(found[0], report, json, keras_model, expected)
+        return
+    console.table(*several(found, names))
+    failed, broken = False, None
+    for position, (name, result) in enumerate(zip(names, found, strict=True)):
+        if isinstance(result, LinkError):
+            console.say(f"{short(name)}: {result}")
+            broken = broken or result
+            continue
+        write(result, own_file(report, name, position), own_file(json, name, position), keras_model, expected)
+        console.say(f"{short(name)}: {_show.summary(result)}")
+        failed |= result.verdict is RunVerdict.FAIL
+    if broken is not None:
+        raise broken
+    if failed:
         raise typer.Exit(console.DIFFERS)
 
 
@@ -84,7 +126,11 @@ def own_command() -> list[str]:
 
 
 @contextlib.contextmanager
-def opened_engines(specs: list[str], model: Path | None) -> "Iterator[tuple[list[Engine], Expectation]]":
+def opened_engines(
+    specs: list[str],
+    model: Path | None,
+    options: LinkOptions = LinkOptions(),  # noqa: B008  (frozen)
+) -> "Iterator[tuple[list[Engine], Expectation]]":
     """Open engines, all names checked first, with what is recorded beside their models."""
     from firmware_tools.engines import input_tensors, open_engine, parse
     from firmware_tools.pictures import expectation
@@ -93,7 +139,7 @@ def opened_engines(specs: list[str], model: Path | None) -> "Iterator[tuple[list
     files = [spec.file for spec in parsed if spec.file is not None and spec.kind != "trace"]
     tflite = model or next((spec.file for spec in parsed if spec.is_tflite), None)
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(open_engine(spec, model=tflite)) for spec in specs]
+        opened = [stack.enter_context(open_engine(spec, model=tflite, **options.of(spec))) for spec in specs]
         tensors = next((found for found in map(input_tensors, opened) if found), None)
         shape = tensors[0].shape if tensors else (1, *opened[0].inputs[0].shape)  # type: ignore[attr-defined]
         beside: list[str | Path] = [*files, *([model] if model else [])]

@@ -3,6 +3,7 @@
 What happens with each image is in `_run`; here is the door, and the `Comparison` made of what was added up.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import time
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from firmware_tools._run import Crew, Run
+from firmware_tools._crew import Crew
+from firmware_tools._run import Run
 from firmware_tools.engines import input_tensors
 from firmware_tools.pictures import Expectation, expectation
 from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import Comparison, DataInfo, EngineInfo, OpResult, RunVerdict, Verdict
-from tfviz.errors import InputError
+from tfviz.errors import InputError, LinkError
 from tfviz.trace import Engine
 
 if TYPE_CHECKING:
@@ -68,20 +70,85 @@ def compare(
         InputError: no images, images that the model does not take, or engines with different ops.
         LinkError: a device went silent.
     """
+    found = compare_all(
+        reference,
+        [(engine, *crew)],
+        images,
+        labels=labels,
+        float_engine=float_engine,
+        expected=expected,
+        tolerate=tolerate,
+        samples=samples,
+        progress=progress,
+    )[0]
+    if isinstance(found, LinkError):
+        raise found
+    return found
+
+
+def compare_all(
+    reference: Engine,
+    crews: Sequence[Sequence[Engine]],
+    images: "Dataset | Array",
+    *,
+    labels: npt.ArrayLike | None = None,
+    float_engine: KerasEngine | None = None,
+    expected: Expectation | None = None,
+    tolerate: str | None = None,
+    samples: int = 1,
+    progress: Callable[[int], object] = lambda _: None,
+) -> "list[Comparison | LinkError]":
+    """Compare several engines with one reference, side by side; the reference runs each image once.
+
+    Args:
+        reference: what is right.
+        crews: what is judged; each is engines of one model and kind that share the images among them.
+        images, labels, float_engine, expected, tolerate, samples, progress: as in `compare`.
+
+    Returns:
+        A `Comparison` of each crew, or the error of a crew whose last device died; the others went on.
+
+    Raises:
+        InputError: as in `compare`.
+    """
     started = time.monotonic()
     if tolerate is not None and tolerate not in TOLERANCES:
         raise InputError(f"Tolerate {tolerate!r}? It is one of {', '.join(TOLERANCES)}.")
-    if any(other.fingerprint != engine.fingerprint for other in crew):
+    if any(other.fingerprint != crew[0].fingerprint for crew in crews for other in crew):
         raise InputError("The engines that run images side by side have different models.")
-    expected = expected or _default(reference, engine)
-    with ThreadPoolExecutor(max_workers=1 + len(crew)) as threads:
-        run = Run(reference, engine, float_engine, expected, samples, Crew((engine, *crew), threads))
+    expected = expected or _default(reference, crews[0][0])
+    dead: dict[Run, LinkError] = {}
+    with contextlib.ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(max_workers=len(crews)))
+        pools = [stack.enter_context(ThreadPoolExecutor(max_workers=len(crew))) for crew in crews]
+        teams = [Crew(crew, pool) for crew, pool in zip(crews, pools, strict=True)]
+        runs = [Run(reference, c[0], float_engine, expected, samples, t) for c, t in zip(crews, teams, strict=True)]
         for batch in _batches(images, labels):
-            run.add(batch)
+            alive = [run for run in runs if run not in dead]
+            if not alive:
+                break
+            known = alive[0].known(batch.images)
+            shared = [known if _same_float(run, alive[0]) else run.known(batch.images) for run in alive]
+            errors = list(threads.map(_added, alive, [batch] * len(alive), shared))
+            dead |= {run: error for run, error in zip(alive, errors, strict=True) if error is not None}
             progress(len(batch.images))
-    if not run.count:
+    if not runs[0].count and not dead:
         raise InputError("There are no images to compare on.")
-    return _comparison(run, images, tolerate, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return [dead[run] if run in dead else _comparison(run, images, tolerate, seconds) for run in runs]
+
+
+def _same_float(one: Run, other: Run) -> bool:
+    return (one.float and one.float.engine) is (other.float and other.float.engine)
+
+
+def _added(run: Run, batch: "Batch", known: Any) -> LinkError | None:
+    """Take a batch in; the error of a run whose last device died."""
+    try:
+        run.add(batch, known)
+    except LinkError as error:
+        return error
+    return None
 
 
 def _default(reference: Engine, engine: Engine) -> Expectation:
@@ -119,11 +186,11 @@ def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, secon
     )
     costs = [op.instructions for op in ops if op.instructions is not None]
     return Comparison(
-        verdict=_run_verdict(ops, tolerate),
+        verdict=RunVerdict.FAIL if run.missing else _run_verdict(ops, tolerate),
         ops=ops,
         engines=infos,
         exact_ops=sum(op.verdict is Verdict.EXACT for op in ops),
-        total_ops=len(ops),
+        total_ops=len(ops) + run.missing,
         images=run.count,
         data=(_data_info(images, run.count),),
         measured_against=names["float"] if run.float else names["reference"],
@@ -136,7 +203,7 @@ def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, secon
         instructions=sum(costs) if costs else None,
         **_memory(run.engine.engine),
         unpaired=run.unpaired,
-        notes=tuple(dict.fromkeys(run.notes)),
+        notes=tuple(dict.fromkeys([*run.notes, *run.crew.notes])),
         seconds=round(seconds, 3),
         samples=tuple(run.samples),
     )

@@ -4,15 +4,14 @@ The reference runs first; the engine is given its trace, so that a device sends 
 image differs, a second run is forced, op by op, onto the reference's tensors: what is left is each op's own error.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from firmware_tools._classes import Classes
+from firmware_tools._crew import Crew
 from firmware_tools._feed import Feed, one
 from firmware_tools._tally import Tally
 from firmware_tools.align import align
@@ -28,27 +27,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 ALIGNED_ON = 8
-
-
-class Crew:
-    """Engines of one kind that take images from a queue; answers come in the order of the images."""
-
-    def __init__(self, engines: Sequence[Engine], threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
-        self._free: SimpleQueue[Engine] = SimpleQueue()
-        for engine in engines:
-            self._free.put(engine)
-
-    def run(self, tasks: "Iterable[tuple[dict[str, Array], Trace | None]]") -> list[Trace]:
-        """The traces of (inputs, reference)."""
-        return list(self._threads.map(self._one, tasks))
-
-    def _one(self, task: "tuple[dict[str, Array], Trace | None]") -> Trace:
-        engine = self._free.get()
-        try:
-            return engine.run(task[0], reference=task[1])
-        finally:
-            self._free.put(engine)
 
 
 class Run:
@@ -80,13 +58,18 @@ class Run:
         self.in_steps = len(keras) != 1
         self.forcing = not keras
         self.cause: str | None = None
+        self.missing = 0  # ops that a trace lacks because its link broke
         self.class_tally = Classes()
         self.notes: list[str] = []
 
-    def add(self, batch: "Batch") -> None:
+    def known(self, images: Array) -> tuple[list[Trace], list[Trace]]:
+        """Traces of the float model and of the reference: what several runs of the same images share."""
+        floats = self._floats(images)
+        return floats, self._side(self.reference, images, floats)
+
+    def add(self, batch: "Batch", known: tuple[list[Trace], list[Trace]] | None = None) -> None:
         """Take one batch in."""
-        floats = self._floats(batch.images)
-        references = self._side(self.reference, batch.images, floats)
+        floats, references = known or self.known(batch.images)
         engines = self._engine_traces(batch.images, references, floats)
         if not self.tallies:
             self._prepare(references, engines, floats)
@@ -125,8 +108,15 @@ class Run:
     def _prepare(self, references: list[Trace], engines: list[Trace], floats: list[Trace]) -> None:
         """With the first batch: which op is compared with what."""
         if self.in_steps:
-            _same_ops(references[0], engines[0])
+            self.missing = _same_ops(references[0], engines[0])
         listed = engines if not isinstance(self.engine.engine, KerasEngine) else references
+        if self.missing:
+            listed = min(references, engines, key=lambda side: len(side[0].steps))
+            broken = listed[0]
+            self.notes.append(
+                f"{broken.engine} ends after {len(broken.steps)} of {len(broken.steps) + self.missing} ops: its link "
+                "broke there. What follows was not compared."
+            )
         if floats and listed is not floats:
             found = align(listed[:ALIGNED_ON], floats[:ALIGNED_ON])
             self.layers = found.layers
@@ -144,7 +134,7 @@ class Run:
         if not self.forcing or _equal(right, judged):
             return judged if self.forcing else None
         try:
-            return self.engine.engine.run(one(self.engine.inputs(image), 0), reference=right, forced=True)
+            return self.crew.one(one(self.engine.inputs(image), 0), right, forced=True)
         except InputError as error:
             self.notes.append(f"Local errors are unknown: {error}")
         except LinkError as error:
@@ -170,12 +160,18 @@ class Run:
         )
 
 
-def _same_ops(reference: Trace, engine: Trace) -> None:
+def _same_ops(reference: Trace, engine: Trace) -> int:
+    """How many ops one of the two lacks because its link broke, with InputError where they run different models."""
+
     def table(trace: Trace) -> list[tuple[str, tuple[int, ...]]]:
         return [(step.op, step.output.values.shape) for step in trace.steps]
 
-    if table(reference) == table(engine):
-        return
+    here, there = table(reference), table(engine)
+    short = engine if len(there) < len(here) else reference
+    if here == there:
+        return 0
+    if not short.outputs and here[: len(short.steps)] == there[: len(short.steps)]:
+        return abs(len(here) - len(there))
     for right, judged in zip(reference.steps, engine.steps, strict=False):
         if (right.op, right.output.values.shape) != (judged.op, judged.output.values.shape):
             where = f"op {right.index} is {right.op} {right.output.values.shape} here and {judged.op} "
@@ -190,7 +186,7 @@ def _same_ops(reference: Trace, engine: Trace) -> None:
 
 
 def _equal(right: Trace, judged: Trace) -> bool:
-    pairs = zip(right.steps, judged.steps, strict=True)
+    pairs = zip(right.steps, judged.steps, strict=False)  # a trace whose link broke is shorter
     return all(np.array_equal(a.output.values, b.output.values, equal_nan=True) for a, b in pairs)
 
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from firmware_tools._commands import Steps, finish, nth, opened_engines, pictures_of, recorded
+from firmware_tools._commands import Steps, finish_all, nth, opened_engines, pictures_of, recorded
+from firmware_tools._links import (
+    FaultOption,
+    KeepInputOption,
+    LinkOptions,
+    OpTimeoutOption,
+    keeping,
+    partial_file,
+    teams,
+)
 from tfviz import console
 from tfviz.errors import InputError
 
@@ -153,20 +162,22 @@ def trace(
     index: Annotated[int, typer.Option(help="Which image of DATA, from 0.")] = 0,
     split: SplitOption = None,
     model: SerialModelOption = None,
+    op_timeout: OpTimeoutOption = None,
+    fault: FaultOption = None,
 ) -> None:
-    """Run one image and write every layer's tensor."""
+    """Run one image and write every layer's tensor. Where the link breaks, the tensors until then are written."""
     from firmware_tools._feed import Feed
 
     if index < 0:
         raise InputError(f"--index counts from 0; {index} was given.")
     if out.suffix != ".npz":
         raise InputError(f"{out} does not end in .npz, which is what is written.")
-    with opened_engines([engine], model) as (opened, expected):
+    with opened_engines([engine], model, LinkOptions(False, op_timeout, fault)) as (opened, expected):
         data = pictures_of(image, expected, split, index + 1)
         if len(data) <= index:
             raise InputError(f"{image} holds {len(data)} images; there is no image {index}.")
         images = nth(data, index)
-        with console.step("running"):
+        with keeping(out), console.step("running"):
             made = next(iter(Feed(opened[0], expected).runs(images, read=True)))
     made.save(out)
     console.wrote(out)
@@ -176,7 +187,9 @@ def trace(
 @app.command()
 def compare(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The engine that is right, as ENGINE.")],
-    engine: EngineArgument,
+    engines: Annotated[
+        list[str], typer.Argument(metavar="ENGINE...", help="Who is judged; several stand side by side in one table.")
+    ],
     data: Annotated[str | None, typer.Option("--data", help="As in validate; not needed for two traces.")] = None,
     split: SplitOption = None,
     limit: LimitOption = None,
@@ -189,30 +202,36 @@ def compare(
     samples: SamplesOption = 1,
     jobs: JobsOption = None,
     model: SerialModelOption = None,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Share the images among the ENGINEs, which are identical devices.")
+    ] = False,
+    keep_input: KeepInputOption = False,
+    op_timeout: OpTimeoutOption = None,
+    fault: FaultOption = None,
 ) -> None:
-    """Compare two engines layer by layer over images. Exit code 0: pass, 1: they differ."""
-    from firmware_tools._compare import compare as run
-    from firmware_tools.engines import open_crew
+    """Compare engines with a reference layer by layer over images. Exit code 0: pass, 1: they differ."""
+    from firmware_tools._compare import compare_all
 
-    specs = [reference, engine, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
+    options = LinkOptions(keep_input, op_timeout, fault)
+    specs = [reference, *engines, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
     with contextlib.ExitStack() as stack:
-        opened, expected = stack.enter_context(opened_engines(specs, model))
-        crew = [stack.enter_context(other) for other in open_crew(engine, jobs)]
+        stack.enter_context(keeping(partial_file(report, json)))
+        opened, expected = stack.enter_context(opened_engines(specs, model, options))
+        judged = teams(stack, engines, opened[1 : 1 + len(engines)], jobs=jobs, spread=spread, options=options)
         images = recorded(opened) if data is None else pictures_of(data, expected, split, limit)
         with console.step("comparing", total=len(images)) as advance:
-            result = run(
+            found = compare_all(
                 opened[0],
-                opened[1],
+                judged.crews,
                 images,
-                float_engine=opened[2] if float_model else None,  # type: ignore[arg-type]
+                float_engine=opened[-1] if float_model else None,  # type: ignore[arg-type]
                 expected=expected,
                 tolerate=tolerate,
                 samples=samples,
-                crew=crew,
                 progress=advance,
             )
         keras_model = next((getattr(side, "model") for side in opened if hasattr(side, "addresses")), None)  # noqa: B009
-    finish(result, report, json, keras_model, expected)
+        finish_all(found, judged.names, report, json, keras_model, expected)
 
 
 @app.command()
@@ -235,13 +254,20 @@ def validate(
         bool, typer.Option("--opinions", help="Also ask LiteRT's two kernel sets, over the first 20 images.")
     ] = False,
     jobs: JobsOption = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", help="One more device beside the board (host, emulator:pico, serial:URL); repeatable."),
+    ] = None,
+    keep_input: KeepInputOption = False,
+    op_timeout: OpTimeoutOption = None,
+    fault: FaultOption = None,
 ) -> None:
     """The whole chain: convert, build, run on the emulated board, compare layer by layer, write the page."""
     from firmware_tools.pictures import expectation
     from firmware_tools.validate import validate as run
 
     folder = out or (report.parent if report else Path())
-    with contextlib.closing(Steps(limit)) as steps:
+    with keeping(partial_file(report, json, folder / "model")), contextlib.closing(Steps(limit)) as steps:
         done = run(
             model,
             data,
@@ -255,12 +281,15 @@ def validate(
             samples=samples,
             opinions=opinions,
             jobs=jobs,
+            also=also or (),
+            link=LinkOptions(keep_input, op_timeout, fault),
             step=steps.begin,
             progress=steps.advance,
         )
     console.wrote(done.tflite)
     expected = expectation([Path(model)], done.float_engine.model.input_shape)
-    finish(done.comparison, report, json, done.float_engine.model, expected)
+    with keeping(partial_file(report, json, folder / "model")):
+        finish_all(done.found, done.names, report, json, done.float_engine.model, expected)
 
 
 def main() -> None:

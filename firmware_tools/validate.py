@@ -6,18 +6,19 @@ model.keras -> model.tflite -> firmware for the board -> emulated core -> Compar
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware_tools import boards
-from firmware_tools._compare import compare
+from firmware_tools._compare import compare, compare_all
+from firmware_tools._links import LinkOptions, teams
 from firmware_tools.convert import CALIBRATION_IMAGES, convert, input_shape
-from firmware_tools.engines import open_crew, open_engine
+from firmware_tools.engines import open_engine
 from firmware_tools.pictures import Expectation, calibration_split, expectation, open_data
 from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import Comparison, DataInfo, RunVerdict
-from tfviz.errors import InputError
+from tfviz.errors import InputError, LinkError
 
 if TYPE_CHECKING:
     from tfviz.data import Dataset
@@ -28,11 +29,23 @@ OPINION_IMAGES = 20
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """What the chain made: the comparison, the `.tflite`, the float engine (for the page)."""
+    """What the chain made: the comparison, the `.tflite`, the float engine (for the page).
 
-    comparison: Comparison
+    `found` has the comparison of the board first, then those of the devices beside it (or the error of one that died),
+    `names` their names.
+    """
+
+    found: "tuple[Comparison | LinkError, ...]"
+    names: tuple[str, ...]
     tflite: Path
     float_engine: KerasEngine
+
+    @property
+    def comparison(self) -> Comparison:
+        """The board's; LinkError where it died."""
+        if isinstance(self.found[0], LinkError):
+            raise self.found[0]
+        return self.found[0]
 
 
 def validate(
@@ -49,6 +62,8 @@ def validate(
     samples: int = 3,
     opinions: bool = False,
     jobs: int | None = None,
+    also: Sequence[str] = (),
+    link: LinkOptions = LinkOptions(),  # noqa: B008  (frozen)
     step: Callable[[str], object] = lambda _: None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Validation:
@@ -66,6 +81,8 @@ def validate(
         samples: images that the page shows.
         opinions: also compare LiteRT's kernel sets with the reference, over the first images; told in the notes.
         jobs: emulated boards that run side by side; None: one for each processor core, at most 4.
+        also: more devices that are judged beside the board: `host`, `emulator:BOARD`, `serial:URL` and so on.
+        link: what is asked of the devices' lines.
         step: told what begins.
         progress: told how many more images are done.
 
@@ -93,34 +110,44 @@ def validate(
     )
     step(f"building for {board}")
     with contextlib.ExitStack() as engines:
-        device = engines.enter_context(open_engine(f"emulator:{board}:{tflite}"))
-        crew = [engines.enter_context(engine) for engine in open_crew(f"emulator:{board}:{tflite}", jobs)]
+        specs = [_with_file(name, tflite) for name in (f"emulator:{board}", *also)]
+        devices = [engines.enter_context(open_engine(spec, model=tflite, **link.of(spec))) for spec in specs]
+        judged_by = teams(engines, specs, devices, jobs=jobs, spread=False, options=link)
         reference = engines.enter_context(open_engine(f"tflm:{tflite}"))
         step("comparing")
-        comparison = compare(
+        found = compare_all(
             reference,
-            device,
+            judged_by.crews,
             judged,
             float_engine=float_engine,
             expected=expected,
             tolerate=tolerate,
             samples=samples,
-            crew=crew,
             progress=progress,
         )
     used = DataInfo(
         "calibration", calibrating.spec, calibrating.split, min(calibration, len(calibrating)), calibrating.identity
     )
-    if used.identity == comparison.data[0].identity:
+    if used.identity == judged.identity:
         raise InputError(
             "The images for calibration are the ones that are judged on; give other ones by --calibration."
         )
-    comparison = dataclasses.replace(comparison, data=(*comparison.data, used))
+    notes: tuple[str, ...] = ()
     if opinions:
         step("asking LiteRT")
         notes = tuple(_opinion(kind, tflite, judged, expected) for kind in OPINIONS)
-        comparison = dataclasses.replace(comparison, notes=(*comparison.notes, *notes))
-    return Validation(comparison, tflite, float_engine)
+    told = tuple(
+        dataclasses.replace(one, data=(*one.data, used), notes=(*one.notes, *notes))
+        if isinstance(one, Comparison)
+        else one
+        for one in found
+    )
+    return Validation(told, judged_by.names, tflite, float_engine)
+
+
+def _with_file(name: str, tflite: Path) -> str:
+    """A device's name with the model that it is to run; a serial line's as it is."""
+    return name if name.startswith("serial:") else f"{name}:{tflite}"
 
 
 def _text(data: "str | os.PathLike[str] | Dataset") -> "str | Dataset":

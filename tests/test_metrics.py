@@ -7,6 +7,7 @@ import pytest
 
 from tfviz import metrics, target
 from tfviz.errors import InputError
+from tfviz.perturb._fill import filled
 
 SCORED = {
     "deletion": metrics.deletion,
@@ -76,18 +77,18 @@ def test_equal_pixels_are_deleted_in_an_order_that_the_seed_alone_decides():
 
     x = np.ones((2, 8, 8, 1))
     flat = np.zeros((2, 8, 8))
-    curve = metrics.deletion_curve(total_of_left, x, flat, 1, steps=16)
+    curve = metrics.deletion_curve(total_of_left, x, flat, steps=16)
     np.testing.assert_allclose(curve[0], curve[1])
     assert 0 < curve[0, 8] < 32  # neither all of the left half nor none of it went first
-    np.testing.assert_array_equal(curve, metrics.deletion_curve(total_of_left, x, flat, 1, steps=16, seed=0))
-    assert not np.array_equal(curve, metrics.deletion_curve(total_of_left, x, flat, 1, steps=16, seed=1))
+    np.testing.assert_array_equal(curve, metrics.deletion_curve(total_of_left, x, flat, steps=16, seed=0))
+    assert not np.array_equal(curve, metrics.deletion_curve(total_of_left, x, flat, steps=16, seed=1))
 
 
 @pytest.mark.parametrize("grid", [None, 3])
 @pytest.mark.parametrize("baseline", [0.0, 0.5, "mean"])
 def test_mu_fidelity_of_the_exact_map_of_a_linear_model_is_one(linear, grid, baseline):
     model, x, w = linear
-    exact = (w * (x - metrics.baseline_of(x, baseline))).sum(axis=-1)
+    exact = (w * (x - filled(x, baseline))).sum(axis=-1)
     options = {"samples": 32, "grid": grid, "baseline": baseline}
     np.testing.assert_allclose(metrics.mu_fidelity(model, x, exact, 1, **options), 1, atol=1e-5)
     np.testing.assert_allclose(metrics.mu_fidelity(model, x, -3 * exact, 1, **options), -1, atol=1e-5)
@@ -194,10 +195,10 @@ def test_road_of_a_map_of_the_only_pixels_that_count_falls_at_once():
         return x[:, 5:9, 5:9].mean(axis=(1, 2))
 
     exact = x[..., 0]
-    most, least = (metrics.road(predict, x, exact, 1, order=order, noise=0) for order in ("most", "least"))
+    most, least = (metrics.road(predict, x, exact, 0, order=order, noise=0) for order in ("most", "least"))
     assert most[0] < 0.01
     assert least[0] > 0.999
-    np.testing.assert_allclose(metrics.road(predict, x, exact, 1, noise=0), (least - most) / 2)
+    np.testing.assert_allclose(metrics.road(predict, x, exact, 0, noise=0), (least - most) / 2)
 
 
 def test_gini_and_entropy_at_their_ends_whatever_the_scale():
@@ -296,12 +297,12 @@ def test_random_maps_are_seeded_and_as_coarse_as_asked(network):
         (lambda m, x, a: metrics.deletion(m, x, a[:2], 1), "given for 3 images"),
         (lambda m, x, a: metrics.deletion(m, x, a * np.nan, 1), "NaN or infinity"),
         (lambda m, x, a: metrics.deletion(m, x, a, 1, steps=0), "at least 1"),
-        (lambda m, x, a: metrics.deletion(m, x, a, 1, baseline="grey"), "no baseline 'grey'"),
+        (lambda m, x, a: metrics.deletion(m, x, a, 1, baseline="grey"), "fill='grey' was given"),
         (lambda m, x, a: metrics.deletion(m, x, a, 9), "is not one of 0 to 3-1"),
         (lambda _m, x, a: metrics.deletion("model", x, a, 1), "expected a Keras model or a function"),
-        (lambda _m, x, a: metrics.deletion(lambda x: x, x, a, 1), "expected \\(B, K\\)"),
-        (lambda _m, x, a: metrics.deletion(lambda x: x[:, 0, 0], x, a, 7), "Class 7"),
-        (lambda _m, x, a: metrics.deletion(lambda x: x[:, 0, 0], x, a, target.probability(1)), "taken as they are"),
+        (lambda _m, x, a: metrics.deletion(lambda x: x, x, a, 1), "give a function of them"),
+        (lambda _m, x, a: metrics.deletion(lambda x: x[:, 0, 0], x, a, 7), "Column 7"),
+        (lambda _m, x, a: metrics.deletion(lambda x: x[:, 0, 0], x, a, target.probability(1)), "needs a Keras model"),
         (lambda m, x, a: metrics.road(m, x, a, 1, percentages=(0, 100)), "below 100"),
         (lambda m, x, a: metrics.road(m, x, a, 1, order="first"), "both, most, least"),
         (lambda m, x, a: metrics.mu_fidelity(m, x, a, 1, samples=1), "at least 2"),

@@ -8,6 +8,10 @@ from . import (
     image,
     maps,
     models,
+    network,
+    objective,
+    parametrisation,
+    perturb,
     plot,
     preprocess,
     registry,
@@ -16,9 +20,12 @@ from . import (
     target,
     trace,
     train,
+    transform,
     zoo,
 )
+from ._maximize import maximize
 from .cam import (
+    ablation_cam,
     cams,
     class_activation_map,
     eigen_cam,
@@ -26,7 +33,10 @@ from .cam import (
     grad_cam,
     grad_cam_plus_plus,
     hires_cam,
+    is_cam,
     layer_cam,
+    score_cam,
+    ss_cam,
     xgrad_cam,
 )
 from .errors import EmptyMapWarning, InputError, LinkError
@@ -46,6 +56,8 @@ from .gradients import (
 from .image import colour_map, normalize, overlay, read_image, resize
 from .maps import feature_maps, kernels
 from .models import load_model
+from .network import channel_statistics, correct_and_wrong, receptive_field, receptive_fields, top_images
+from .perturb import hsic, kernel_shap, lime, occlusion, rise, sobol, superpixels
 from .preprocess import Preprocess
 from .tap import layers, submodel
 from .trace import Engine, Step, Tensor, Trace

@@ -20,8 +20,8 @@ from tfviz.objective import Bound, Objective, Scene, as_objective, roughness
 from tfviz.parametrisation import Parametrisation, Shape
 from tfviz.preprocess import Preprocess
 from tfviz.stream import chunk_size
-from tfviz.tap import execute, run, steady
-from tfviz.tap.derivative import derivative
+from tfviz.tap import execute, prepare, run, steady
+from tfviz.tap.derivative import as_answer, derivative
 from tfviz.tap.images import InputSpec, check_model, input_specs
 from tfviz.transform import Transform
 
@@ -36,7 +36,7 @@ def maximize(
     *,
     parametrisation: Parametrisation | None = None,
     transforms: Sequence[Transform] | None = None,
-    smoothness: float = 1.0,
+    smoothness: float = 5.0,
     steps: int = 200,
     rate: float | None = None,
     count: int = 1,
@@ -107,6 +107,35 @@ def maximize(
     return np.concatenate(found)
 
 
+def activations(model: Any, objective: Any, pictures: Any) -> npt.NDArray[np.float32]:
+    """The objective of pictures as they are, `(B,)`: how much those that `maximize` made excite what they were made for.
+
+    Args:
+        model: a built Keras model of one picture.
+        objective: as of `maximize`; of several subjects, whose pictures follow one another.
+        pictures: `(B, H, W, C)` in the model's own units; B is a multiple of the subjects.
+
+    Raises:
+        InputError: a unit or class that is not there, or a number of pictures that does not go with the subjects.
+    """
+    wanted = as_objective(objective)
+    with steady(model):
+        batch = prepare(model, pictures)
+        subjects = wanted.subjects or 1
+        if len(batch) % subjects:
+            raise InputError(f"{len(batch)} pictures were given for an objective of {subjects} subjects.")
+        variations = len(batch) // subjects
+        bound = wanted.bind(model, subjects)
+        body = _Reading(bound, variations, batch.structure)
+        found = []
+        at_once = max(1, chunk_size(batch.arrays[0].shape[1:]) // variations) * variations
+        for start, arrays in batch.parts(at_once):
+            rows = [np.repeat(array, variations, axis=0)[start : start + at_once] for array in bound.arrays]
+            read = execute(model, ("activations", bound.key, variations), body, [*arrays, *rows], rows=False)
+            found.append(np.asarray(read, np.float32))
+    return np.concatenate(found)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Units:
     """From black 0 and white 1 to the model's own units: factor * u + offset, for each channel."""
@@ -147,10 +176,9 @@ class _Steps:
         structure: Any,
     ) -> None:
         self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, variations)
-        self._build, self._taps, self._outputs, self._rows = bound.build, bound.taps, bound.outputs, len(bound.arrays)
+        self._build, self._look = bound.build, _Reading(bound, variations, structure).look
         self._pictures, self._constants = way.pictures, len(way.constants(shape))
         self._transforms, self._shape, self._dtype = transforms, shape, dtype
-        self._variations, self._structure = variations, structure
 
     def __call__(self, model: Any, variable: Any, steps: Any, rate: Any, smoothness: Any, seed: Any, *arrays: Any) -> Any:
         factor, offset, order = arrays[:3]
@@ -186,7 +214,19 @@ class _Steps:
         _, z, _, _ = tf.while_loop(lambda number, *_: number < steps, step, start, parallel_iterations=1)
         return inputs(pictures(z))
 
-    def _look(self, model: Any, x: Any, u: Any, rows: Sequence[Any]) -> Scene:
+
+class _Reading:
+    """The compiled body of `activations`."""
+
+    def __init__(self, bound: Bound, variations: int, structure: Any) -> None:
+        self._build, self._taps, self._outputs = bound.build, bound.taps, bound.outputs
+        self._variations, self._structure = variations, structure
+
+    def __call__(self, model: Any, x: Any, *rows: Any) -> Any:
+        return self._build(self.look(model, x, as_answer(x), rows))
+
+    def look(self, model: Any, x: Any, u: Any, rows: Sequence[Any]) -> Scene:
+        """Run the model as far as the objective needs it."""
         outputs, tapped = None, {}
         if self._outputs or self._taps:
             given = keras.tree.map_structure(lambda _: x, self._structure)
@@ -223,4 +263,4 @@ def _shape(spec: InputSpec, size: tuple[int, int] | None) -> Shape:
     return int(sides[0] or 0), int(sides[1] or 0), channels
 
 
-__all__ = ["Objective", "maximize"]
+__all__ = ["Objective", "activations", "maximize"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfviz import console
+from tfviz import _unit_commands, console
 from tfviz.choose import Chosen, Picked, choose_model, choose_target, open_data, pick, writable
 from tfviz.errors import InputError
 from tfviz.train import BATCH_SIZE, EPOCHS, LEARNING_RATE
@@ -301,6 +301,9 @@ def _said(chosen: Chosen, picked: Picked, explained: int | None, x: Any) -> tupl
     if subject != said:
         line += f", explained {class_name(names, subject)} ({100 * shares[subject]:.1f} %)"
     return f"{class_name(names, subject)} {100 * shares[subject]:.1f} %", line
+
+
+_unit_commands.register(app)
 
 
 def main() -> None:

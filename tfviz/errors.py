@@ -12,7 +12,12 @@ class InputError(ValueError):
 
 
 class LinkError(ConnectionError):
-    """The device at the other end of the link went silent, reset or broke the protocol."""
+    """The device at the other end of the link went silent, reset or broke the protocol.
+
+    `partial` is the `Trace` of what had been received until then, where a run was under way.
+    """
+
+    partial: object = None
 
 
 class EmptyMapWarning(UserWarning):

@@ -84,7 +84,7 @@ def fourier(*, decay: float = 1.0, deviation: float = 0.1) -> Parametrisation:
         spectrum = tf.complex(variable[:, 0], variable[:, 1]) * tf.cast(constants[0], tf.complex64)
         return _coloured(_from_spectrum(spectrum, shape))
 
-    return Parametrisation("fourier", 0.05, start, constants, pictures)
+    return Parametrisation("fourier", 0.03, start, constants, pictures)
 
 
 def maco(magnitude: Array | None = None) -> Parametrisation:

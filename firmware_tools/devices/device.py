@@ -88,8 +88,8 @@ class Device:
         run = OneRun(self, tensors, reference, forced=forced, read=read)
         try:
             run.pass_all()
-        except LinkError:
-            self.partial = self._trace(run)
+        except LinkError as error:
+            self.partial = error.partial = self._trace(run)
             raise
         finally:
             self.last_line_bytes = self._line_bytes() - before

@@ -74,7 +74,8 @@ class EmulatedBoard(Device):
 
         loaded = graph.load(model)
         board = boards.load(board) if isinstance(board, str) else board
-        place = build.cache_folder(loaded, f"{board.name}-{optimize}{'-kept' * keep_input}") if folder is None else folder
+        target = f"{board.name}-{optimize}{'-kept' * keep_input}"
+        place = build.cache_folder(loaded, target) if folder is None else folder
         self.build: Build = build.build(loaded, board, place, optimize=optimize, keep_input=keep_input)
         self.machine = Machine(board, elf.read(self.build.elf))
         line = EmulatorTransport(self.machine, blocks=BLOCKS + _generous(loaded))

@@ -12,12 +12,12 @@ batch; what is random has a seed. Copies of images exist for one chunk at a time
     max_sensitivity               `sensitivity`    sparseness complexity     `concentration`
     pointing_game relevance_mass relevance_rank    `localisation`
     randomisation                 `randomising`    ssim spearman             `similarity`
-    random_maps baseline_of       `baselines`      private                   `private_copy`
+    random_maps                   `baseline`       private                   `private_copy`
 
 `tfviz.evaluate` ranks methods by them over a data set.
 """
 
-from tfviz.metrics.baselines import baseline_of, random_maps
+from tfviz.metrics.baseline import random_maps
 from tfviz.metrics.concentration import complexity, sparseness
 from tfviz.metrics.curves import deletion, deletion_curve, insertion, insertion_curve
 from tfviz.metrics.fidelity import infidelity, mu_fidelity
@@ -34,7 +34,6 @@ __all__ = [
     "average_drop",
     "average_gain",
     "average_increase",
-    "baseline_of",
     "complexity",
     "deletion",
     "deletion_curve",

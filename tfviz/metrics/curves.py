@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
-from tfviz.metrics.baselines import baseline_of
 from tfviz.metrics.ranking import removal_ranks
 from tfviz.metrics.scoring import Judged, judged
+from tfviz.perturb._fill import filled
 from tfviz.stream import Block
 
 Doubles = npt.NDArray[np.float64]
@@ -38,13 +38,14 @@ def deletion(
         maps: (B, h, w), the explanations; resized to the images.
         target: what the maps explain, see `tfviz.target.plan`; a class is its logit.
         steps: n, at least 1.
-        baseline: what deleted pixels become; see `tfviz.metrics.baseline_of`.
+        baseline: what deleted pixels become: a number, an array that broadcasts to the images, "mean" (each image's
+            mean colour) or "blur" (the image under a Gaussian of a tenth of its longer side).
         seed: of the lot that decides among equally relevant pixels.
         batch_size: how many copies go through the model at once; None chooses.
 
     >>> total = lambda x: x.sum(axis=(1, 2))
     >>> x = np.array([[[[3.0], [1.0]]]])
-    >>> float(deletion(total, x, x[..., 0], 1, steps=2)[0])  # 4, 1, 0
+    >>> float(deletion(total, x, x[..., 0], steps=2)[0])  # 4, 1, 0
     1.5
     """
     curve = deletion_curve(
@@ -88,7 +89,7 @@ def deletion_curve(
 ) -> Doubles:
     """The scores `(B, steps + 1)` with 0, 1/steps, ..., all of the pixels deleted. Arguments as of `deletion`."""
     subject = judged(predict, images, maps, target, batch_size=batch_size)
-    return _curve(subject, subject.images, baseline_of(subject.images, baseline), steps, seed)
+    return _curve(subject, subject.images, filled(subject.images, baseline), steps, seed)
 
 
 def insertion_curve(
@@ -104,7 +105,7 @@ def insertion_curve(
 ) -> Doubles:
     """The scores `(B, steps + 1)` with 0, 1/steps, ..., all of the pixels inserted. Arguments as of `insertion`."""
     subject = judged(predict, images, maps, target, batch_size=batch_size)
-    return _curve(subject, baseline_of(subject.images, baseline), subject.images, steps, seed)
+    return _curve(subject, filled(subject.images, baseline), subject.images, steps, seed)
 
 
 def area(curves: Doubles) -> Doubles:

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
-from tfviz.metrics.baselines import baseline_of
+from tfviz.metrics.draws import Draws
 from tfviz.metrics.ranking import correlation
 from tfviz.metrics.scoring import judged
+from tfviz.perturb._fill import filled
 from tfviz.stream import Block
 
 Array = npt.NDArray[Any]
@@ -41,13 +42,13 @@ def mu_fidelity(
         samples: how many sets, at least 2.
         share: of the cells in each set.
         grid: cells along each side (random single pixels of a large picture all change it alike); None: pixels.
-        baseline: what the cells of a set become; see `tfviz.metrics.baseline_of`.
+        baseline: what the cells of a set become, as of `deletion`.
         seed: of the sets, the same for every image.
     """
     if samples < 2 or not 0 < share < 1 or (grid is not None and grid < 1):
         raise InputError(f"samples={samples}, share={share}, grid={grid}: at least 2, between 0 and 1, at least 1.")
     subject = judged(predict, images, maps, target, batch_size=batch_size)
-    empty = baseline_of(subject.images, baseline)
+    empty = filled(subject.images, baseline)
     cells = _cells(subject.images.shape[1:3], grid)
     inside = _sums_over(cells, subject.maps)  # (B, cells)
     sets = _sets(samples, inside.shape[1], share, seed)
@@ -90,7 +91,7 @@ def infidelity(
     target: Any = None,
     *,
     samples: int = 64,
-    noise: float = 0.2,
+    noise: float = 0.05,
     scale: Scale = "best",
     seed: int = 0,
     batch_size: int | None = None,
@@ -117,15 +118,16 @@ def infidelity(
     shape = subject.images.shape[1:]
     deviations = noise * np.ptp(subject.images.reshape(len(subject), -1), axis=1).astype(np.float64)
     told = np.empty((len(subject), samples))
+    noises = Draws(seed, lambda generator: generator.standard_normal(shape[:2], np.float32))
 
     def copies(block: Block) -> Array:
         """Also notes what the maps foretell for these changes."""
         rows = slice(block.start, block.stop)
-        draws = np.stack([_draw(shape[:2], seed, sample) for sample in range(block.first, block.last)])
+        draws = noises.samples(block)
         told[rows, block.first : block.last] = deviations[rows, np.newaxis] * np.tensordot(
-            subject.maps[rows].astype(np.float64), draws, axes=((1, 2), (1, 2))
+            subject.maps[rows], draws, axes=((1, 2), (1, 2))
         )
-        change = deviations[rows].reshape(-1, 1, 1, 1, 1) * draws[np.newaxis, ..., np.newaxis]
+        change = deviations[rows].astype(np.float32).reshape(-1, 1, 1, 1, 1) * draws[np.newaxis, ..., np.newaxis]
         return (subject.images[rows, np.newaxis] - change).astype(subject.images.dtype).reshape(-1, *shape)
 
     drops = subject.whole()[:, np.newaxis] - subject.sampled(samples, copies)
@@ -133,7 +135,3 @@ def infidelity(
         power = (told**2).mean(axis=1)
         told *= ((told * drops).mean(axis=1) / np.where(power == 0, 1, power))[:, np.newaxis]
     return np.asarray(((told - drops) ** 2).mean(axis=1))
-
-
-def _draw(shape: tuple[int, ...], seed: int, sample: int) -> Doubles:
-    return np.random.default_rng([seed, sample]).standard_normal(shape)

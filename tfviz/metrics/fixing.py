@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
+from tfviz.perturb._columns import columns
 from tfviz.stream import chunk_size
 from tfviz.tap import prepare
 from tfviz.target import Target, predictions
 
 Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 
 def pixels_of(predict: Any, images: Any) -> Array:
@@ -52,17 +52,21 @@ def rows_of(target: Any, rows: Sequence[int] | Array) -> Any:
     return np.asarray(target)[rows] if several else target
 
 
-def own_classes(predict: Callable[[Array], Any], images: Array) -> npt.NDArray[np.int64]:
-    """The class of the highest score of each image, of a function; of one score, 1 where it is above 0."""
+def own_classes(predict: Callable[[Array], Any], images: Array) -> Array:
+    """The column of the highest score of each image, of a function."""
+    return columns(None, whole_scores(predict, images)).plus
+
+
+def whole_scores(predict: Callable[[Array], Any], images: Array) -> Array:
+    """What a function says of all the images, asked in parts."""
     size = chunk_size(images.shape[1:])
     parts = [images[start : start + size] for start in range(0, len(images), size)]
-    scores = np.concatenate([class_scores(predict, part) for part in parts])
-    return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    return np.concatenate([class_scores(predict, part) for part in parts])
 
 
-def class_scores(predict: Callable[[Array], Any], images: Array) -> Doubles:
-    """What a function says of images, `(B, K)`, checked."""
-    scores = np.asarray(predict(images), np.float64)
-    if scores.ndim != 2 or len(scores) != len(images):
-        raise InputError(f"predict returned shape {scores.shape} for {len(images)} images; expected (B, K).")
+def class_scores(predict: Callable[[Array], Any], images: Array) -> Array:
+    """What a function says of images, `(B, K)` or `(B,)`, checked."""
+    scores = np.asarray(predict(images))
+    if scores.ndim == 0 or len(scores) != len(images) or scores.dtype.kind not in "buif":
+        raise InputError(f"predict returned shape {scores.shape} for {len(images)} images; expected scores (B, K).")
     return scores

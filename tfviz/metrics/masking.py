@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
-from tfviz.metrics.baselines import baseline_of
 from tfviz.metrics.scoring import judged
+from tfviz.perturb._fill import filled
 from tfviz.stream import Block
 
 Doubles = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ def average_drop(
 
     >>> total = lambda x: x.sum(axis=(1, 2))
     >>> x = np.array([[[[3.0], [1.0]]]])
-    >>> float(average_drop(total, x, np.array([[[1.0, 0.0]]]), 1)[0])
+    >>> float(average_drop(total, x, np.array([[[1.0, 0.0]]]))[0])
     0.25
     """
     whole, masked = _scores(predict, images, maps, target, baseline, batch_size)
@@ -72,7 +72,7 @@ def _scores(
     predict: Any, images: Any, maps: Any, target: Any, baseline: Any, batch_size: int | None
 ) -> tuple[Doubles, Doubles]:
     subject = judged(predict, images, maps, target, batch_size=batch_size)
-    empty = baseline_of(subject.images, baseline)
+    empty = filled(subject.images, baseline)
     positive = np.maximum(subject.maps, 0)
     top = positive.max(axis=(1, 2), keepdims=True)
     shown = (positive / np.where(top == 0, 1, top))[..., np.newaxis]

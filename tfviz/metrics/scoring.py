@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from tfviz import image
 from tfviz.errors import InputError
-from tfviz.metrics.fixing import class_scores, own_classes
+from tfviz.metrics.fixing import class_scores, whole_scores
 from tfviz.passes import Scored
+from tfviz.perturb._columns import columns
 from tfviz.stream import Block, blocks, chunk_size
 from tfviz.tap import Batch, execute, prepare, steady
-from tfviz.target import Plan, Target, freeze, plan
+from tfviz.target import Plan, freeze, plan
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -55,7 +56,7 @@ class Judged:
         scores = np.empty((len(self), samples))
         with self.steadied():
             for block in blocks(len(self), samples, chunk_size(self.images.shape[1:], self.batch_size)):
-                found = self.score(copies(block), block.rows)
+                found = self.score(_of_dtype(copies(block), self.images.dtype), block.rows)
                 scores[block.start : block.stop, block.first : block.last] = found.reshape(block.stop - block.start, -1)
         return scores
 
@@ -134,33 +135,15 @@ class _OfFunction:
 
     def __init__(self, predict: Callable[[Array], Any], images: Array, target: Any) -> None:
         self._predict = predict
-        self._target = target if callable(target) and not isinstance(target, Target) else None
-        if isinstance(target, Target):
-            raise InputError("A function's scores are taken as they are: the target is a class, or a function of them.")
-        if self._target is None:
-            self._classes = self._classes_of(images, target)
+        self._columns = columns(target, whole_scores(predict, images))
 
     def __call__(self, copies: Array, rows: Array) -> Doubles:
-        scores = class_scores(self._predict, copies)
-        if self._target is not None:
-            found = np.asarray(self._target(scores), np.float64)
-            if found.shape != (len(copies),):
-                raise InputError(f"The target function returned shape {found.shape}; expected ({len(copies)},).")
-            return found
-        classes = self._classes[rows]
-        if scores.shape[1] == 1:
-            return scores[:, 0] * (2 * classes - 1)
-        return scores[np.arange(len(scores)), classes]
+        return np.asarray(self._columns.of(class_scores(self._predict, copies), rows), np.float64)
 
-    def _classes_of(self, images: Array, target: Any) -> npt.NDArray[np.int64]:
-        if target is None:
-            return own_classes(self._predict, images)
-        classes = np.asarray(target)
-        if classes.dtype.kind not in "iu" or classes.shape not in ((), (len(images),)):
-            raise InputError(
-                f"{target!r} is no target here; expected None, a class, one for each image, or a function."
-            )
-        count = max(2, class_scores(self._predict, images[:1]).shape[1])
-        if classes.min() < 0 or classes.max() >= count:
-            raise InputError(f"Class {classes.max()} was asked for; the scores are of the classes 0 to {count - 1}.")
-        return np.broadcast_to(classes, len(images)).astype(np.int64)
+
+def _of_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
+    """In the dtype in which the images go in; integers are rounded half to even, and never leave their range."""
+    if dtype.kind not in "iu":
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.errors import InputError
+from tfviz.metrics.draws import Draws
 from tfviz.metrics.fixing import fixed_target, pixels_of, rows_of
 from tfviz.stream import blocks, chunk_size
 
@@ -49,13 +50,10 @@ def max_sensitivity(
     before = np.asarray(maps, np.float64)
     reach = radius * np.ptp(pixels.reshape(len(pixels), -1), axis=1)
     worst = np.zeros(len(pixels))
+    draws = Draws(seed, lambda generator: generator.uniform(-1, 1, pixels.shape[1:]))
     for block in blocks(len(pixels), samples, chunk_size(pixels.shape[1:], batch_size)):
         rows = block.rows
-        draws = [
-            np.random.default_rng([seed, sample]).uniform(-1, 1, pixels.shape[1:])
-            for sample in range(block.first, block.last)
-        ]
-        moved = reach[rows].reshape(-1, 1, 1, 1) * np.tile(draws, (block.stop - block.start, 1, 1, 1))
+        moved = reach[rows].reshape(-1, 1, 1, 1) * draws.rows(block)
         after = explain(predict, (pixels[rows] + moved).astype(pixels.dtype), rows_of(fixed, rows))
         changes = _relative_change(before[rows], np.asarray(after, np.float64))
         some = worst[block.start : block.stop]

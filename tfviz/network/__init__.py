@@ -5,10 +5,10 @@ which pictures excite a channel most, `outcomes` which predictions are right and
 belong to. Everything over a data set is one streamed pass; `feed` is what such a pass may be given.
 """
 
-# from tfviz.network.channels import ChannelStatistics, channel_statistics
+from tfviz.network.channels import ChannelStatistics, channel_statistics
 from tfviz.network.field import FieldSummary, ReceptiveField, receptive_field, receptive_fields
-# from tfviz.network.outcomes import Confusion, Example, Outcomes, correct_and_wrong
-# from tfviz.network.top import Excitation, top_images
+from tfviz.network.outcomes import Confusion, Example, Outcomes, correct_and_wrong
+from tfviz.network.top import Excitation, top_images
 
 __all__ = [
     "ChannelStatistics",

@@ -149,8 +149,6 @@ def _line(edges: Edges, side: int) -> tuple[int | None, int | None, int | None]:
         return None, stride, None
     start = int(edges[low[0], 0] - stride * low[0])
     end = int(edges[high[0], 1] - stride * high[0])
-    if not len(edges) == len(low) and edges[0, 0] == 0 and low[0] == 1 and inside[0]:
-        start = min(start, 0)
     return end - start, stride, start
 
 

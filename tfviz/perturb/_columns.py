@@ -51,7 +51,7 @@ def columns(target: Any, scores: Array, *, class_names: Sequence[str] | None = N
                 "function of them."
             )
         wanted = [_one_for_each(k, _table(scores), class_names) for k in target.classes]
-        return Columns(*wanted)
+        return Columns(wanted[0], wanted[1] if len(wanted) > 1 else None)
     if callable(target):
         _of_function(target, scores)
         return Columns(np.zeros(0, np.intp), function=target)

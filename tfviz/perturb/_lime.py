@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
 from tfviz.perturb._coalitions import coalitions, least_squares, painted
-from tfviz.perturb._subject import Doubles, Subject, check_samples, subject
+from tfviz.perturb._subject import Doubles, Subject, check_samples, subject, whole
 from tfviz.perturb._superpixels import Labels, segments_of
 
 
@@ -53,10 +53,10 @@ def lime(
             f"kernel_width={kernel_width} and alpha={alpha} were given; above 0 and at least 0 are expected."
         )
     with subject(predict, images, target, fill=fill, class_names=class_names, batch_size=batch_size) as asked:
-        cut = segments_of(asked.images, segments)
+        cut, full = segments_of(asked.images, segments), whole(asked)
         maps = np.stack(
             [
-                painted(_weights(asked, i, labels, samples, kernel_width, alpha, seed), labels)
+                painted(_weights(asked, i, labels, samples, full[i], kernel_width, alpha, seed), labels)
                 for i, labels in enumerate(cut)
             ]
         )
@@ -65,16 +65,23 @@ def lime(
 
 
 def _weights(
-    asked: Subject, image: int, labels: Labels, samples: int, kernel_width: float, alpha: float, seed: int
+    asked: Subject,
+    image: int,
+    labels: Labels,
+    samples: int,
+    full: float,
+    kernel_width: float,
+    alpha: float,
+    seed: int,
 ) -> Doubles:
     count = int(labels.max()) + 1
     generator = np.random.default_rng(seed)
-    # Normal equations of (1, z), summed up along the stream.
+    # Normal equations of (1, z), summed up along the stream, for the score's change: the intercept takes the rest.
     matrix, right = np.diag([0.0] + [alpha] * count), np.zeros(count + 1)
     for seen, scores in coalitions(asked, image, labels, samples, lambda n: generator.random((n, count)) < 0.5):
         apart = 1 - np.sqrt(seen.mean(axis=1))
         near = np.exp(-((apart / kernel_width) ** 2))
         rows = np.concatenate([np.ones((len(seen), 1)), seen], axis=1)
         matrix += rows.T @ (near[:, np.newaxis] * rows)
-        right += rows.T @ (near * scores)
+        right += rows.T @ (near * (scores - full))
     return least_squares(matrix, right)[1:]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
-from tfviz.perturb._subject import stream, subject, whole
+from tfviz.perturb._subject import blended, stream, subject, whole
 
 # The default patch: an eighth of the side, so 64 patches for any picture.
 _PATCHES_PER_SIDE = 8
@@ -67,8 +67,8 @@ def occlusion(
         times = np.zeros(size)
         for block, kept, scores in stream(asked, len(places), lambda some: 1 - covers(places[some.start : some.stop])):
             rows = slice(block.start, block.stop)
-            drops[rows] += np.tensordot(before[rows, np.newaxis] - scores, 1.0 - kept, axes=1)
-            times += (1.0 - kept).sum(axis=0) if block.start == 0 else 0
+            drops[rows] += blended(before[rows, np.newaxis] - scores, 1 - kept)
+            times += (1 - kept).sum(axis=0) if block.start == 0 else 0
     maps = np.asarray(drops / np.maximum(times, 1), np.float32)
     warn_of_empty("occlusion", maps, "no patch alone changes the score; try a larger patch or another fill.")
     return maps

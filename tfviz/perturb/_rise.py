@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
 from tfviz.perturb._grid import default_grid, rows_and_columns
-from tfviz.perturb._subject import Draw, check_samples, stream, subject
+from tfviz.perturb._subject import Draw, blended, check_samples, stream, subject
 
 _CELLS = 7
 Array = npt.NDArray[Any]
@@ -53,7 +53,7 @@ def rise(
         cells = rows_and_columns(size, default_grid(size, _CELLS) if grid is None else grid)
         maps = np.zeros(asked.images.shape[:3])
         for block, masks, scores in stream(asked, samples, random_masks(size, cells, probability, seed)):
-            maps[block.start : block.stop] += np.tensordot(scores, masks, axes=1)
+            maps[block.start : block.stop] += blended(scores, masks)
     answer = np.asarray(maps / (probability * samples), np.float32)
     warn_of_empty("RISE", answer, "the score is zero behind every mask; try another target or more samples.")
     return answer

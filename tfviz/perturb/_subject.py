@@ -101,6 +101,15 @@ def _of_constant(asked: Subject, mask: float) -> Doubles:
     return np.concatenate([scores[:, 0] for _, _, scores in stream(asked, 1, lambda _: masks)])
 
 
+def blended(weights: Doubles, masks: Array) -> Array:
+    """sum_i weight_i mask_i, `(images, H, W)`, of weights `(images, samples)` and masks `(samples, H, W)`.
+
+    In single precision: a block is short, and the blocks are summed up in double. Not by BLAS, whose threads would wait
+    for TensorFlow's at each block.
+    """
+    return np.einsum("ns,shw->nhw", weights.astype(np.float32), masks)
+
+
 def check_samples(samples: int, least: int = 1) -> None:
     """Refuse a number of samples that says nothing."""
     if samples < least:
@@ -138,25 +147,30 @@ class _Model:
         self._fills = filled(self.images, fill)
         self._model = model
         self._plan = freeze(model, batch, plan(model, target, len(batch), class_names=class_names))
-        self._body = partial(_mixed_scores, Scored(batch, self._plan))
+        self._black = not self._fills.any()
+        self._body = partial(_mixed_scores, Scored(batch, self._plan), self._black)
 
     def scores(self, rows: slice, masks: Array) -> Doubles:
         """See `Subject`."""
         chosen = np.repeat(np.arange(rows.start, rows.stop), len(masks))
-        arguments = [self.images[rows], self._fills[rows], masks, *self._plan.repeated(chosen)]
-        key = ("mixed", self._plan.key)
+        fills = [] if self._black else [self._fills[rows]]
+        arguments = [self.images[rows], masks, *fills, *self._plan.repeated(chosen)]
+        key = ("mixed", self._black, self._plan.key)
         score, doubt = execute(self._model, key, self._body, arguments, rows=False, function=self._plan.function)
         self.doubtful = self.doubtful or bool(doubt)
         return _finite(score.numpy()).reshape(-1, len(masks))
 
 
-def _mixed_scores(scored: Scored, model: Any, x: Any, fill: Any, masks: Any, *arguments: Any) -> tuple[Any, Any]:
-    weights = tf.reshape(tf.cast(masks, fill.dtype), tf.concat([[1], tf.shape(masks), [1] * (x.shape.rank - 3)], 0))
-    mixed = tf.cast(x, fill.dtype)[:, tf.newaxis] * weights + fill[:, tf.newaxis] * (1 - weights)
+def _mixed_scores(scored: Scored, black: bool, model: Any, x: Any, masks: Any, *rest: Any) -> tuple[Any, Any]:
+    real = tf.float64 if x.dtype == tf.float64 else tf.float32
+    weights = tf.reshape(tf.cast(masks, real), tf.concat([[1], tf.shape(masks), [1] * (x.shape.rank - 3)], 0))
+    mixed = tf.cast(x, real)[:, tf.newaxis] * weights
+    if not black:
+        mixed += tf.cast(rest[0], real)[:, tf.newaxis] * (1 - weights)
     flat = tf.reshape(mixed, tf.concat([[-1], tf.shape(x)[1:]], 0))
     flat.set_shape([None, *x.shape[1:]])
     copies = tf.cast(tf.round(flat) if x.dtype.is_integer else flat, x.dtype)
-    score, _, doubtful = scored(model, [copies], arguments, (), None)
+    score, _, doubtful = scored(model, [copies], rest if black else rest[1:], (), None)
     return score, tf.reduce_any(doubtful)
 
 

@@ -10,5 +10,19 @@ from tfviz.plot.beside import overlay_beside
 from tfviz.plot.canvas import save
 from tfviz.plot.grid import feature_map_grid, kernel_grid, side_by_side
 from tfviz.plot.network import layer_maps
+from tfviz.plot.pictures import picture_grid
+from tfviz.plot.units import channel_bars, confusion_rows, excitation_rows
 
-__all__ = ["dense_bars", "feature_map_grid", "kernel_grid", "layer_maps", "overlay_beside", "save", "side_by_side"]
+__all__ = [
+    "channel_bars",
+    "confusion_rows",
+    "dense_bars",
+    "excitation_rows",
+    "feature_map_grid",
+    "kernel_grid",
+    "layer_maps",
+    "overlay_beside",
+    "picture_grid",
+    "save",
+    "side_by_side",
+]

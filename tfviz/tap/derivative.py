@@ -33,6 +33,20 @@ class Derivative:
             found = self._tape.gradient(score, list(sources), output_gradients=lift, unconnected_gradients="zero")
         return [as_answer(gradient) / _LIFT if half else as_answer(gradient) for gradient in found]
 
+    def curvature(self, gradients: Sequence[Any], sources: Sequence[Any]) -> list[Any]:
+        """H a for each source a and its gradient: the second derivative of the score at a, along a itself.
+
+        Raises:
+            InputError: the model runs eagerly.
+        """
+        if self._tape is not None:
+            raise InputError("Second derivatives need a model that TensorFlow can compile; this one runs eagerly.")
+        found = []
+        for gradient, source in zip(gradients, sources, strict=True):
+            along = tf.reduce_sum(gradient * tf.stop_gradient(as_answer(source)))
+            found += tf.gradients(along, [source], unconnected_gradients="zero")
+        return [as_answer(second) for second in found]
+
 
 def as_answer(tensor: Any) -> Any:
     """float32, but float64 stays."""

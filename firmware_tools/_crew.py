@@ -1,0 +1,82 @@
+"""Devices of one kind side by side: each takes the next image when it is free; one that dies gives its work back."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy.typing as npt
+
+from tfviz.errors import LinkError
+from tfviz.trace import Engine, Trace
+
+Array = npt.NDArray[Any]
+
+
+class Crew:
+    """Engines of one kind that take images from a queue; answers come in the order of the images.
+
+    Attributes:
+        notes: a sentence for each device that died.
+    """
+
+    def __init__(self, engines: Sequence[Engine], threads: ThreadPoolExecutor) -> None:
+        self.notes: list[str] = []
+        self._threads = threads
+        self._free = list(engines)
+        self._alive = len(engines)
+        self._change = threading.Condition()
+
+    def run(self, tasks: "Iterable[tuple[dict[str, Array], Trace | None]]") -> list[Trace]:
+        """The traces of (inputs, reference).
+
+        Raises:
+            LinkError: the last device has died.
+        """
+        return list(self._threads.map(lambda task: self.one(task[0], task[1]), tasks))
+
+    def one(self, inputs: "dict[str, Array]", reference: Trace | None, *, forced: bool = False) -> Trace:
+        """One run on whichever device is free; on another one where that dies.
+
+        Raises:
+            LinkError: the last device has died.
+        """
+        from firmware_tools.devices.one_run import OverwrittenError
+
+        while True:
+            engine = self._take()
+            try:
+                trace = engine.run(inputs, reference=reference, forced=forced)
+            except OverwrittenError:  # the device lives and has told what is wrong with its firmware
+                self._give_back(engine)
+                raise
+            except LinkError as error:
+                if not self._bury(error):
+                    raise
+            except BaseException:
+                self._give_back(engine)
+                raise
+            else:
+                self._give_back(engine)
+                return trace
+
+    def _take(self) -> Engine:
+        with self._change:
+            while not self._free:
+                if not self._alive:
+                    raise LinkError("No device is left to run images.")
+                self._change.wait()
+            return self._free.pop(0)
+
+    def _give_back(self, engine: Engine) -> None:
+        with self._change:
+            self._free.append(engine)
+            self._change.notify()
+
+    def _bury(self, error: LinkError) -> bool:
+        """Whether somebody else can do the work of the one that died."""
+        with self._change:
+            self._alive -= 1
+            self.notes.append(f"A device died, and the others did its work: {error}")
+            self._change.notify_all()
+            return self._alive > 0

@@ -1,0 +1,159 @@
+"""What commands of `firmware-tools` say about lines: options of devices, several devices at once, a broken link."""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tfviz import console
+from tfviz.errors import InputError, LinkError
+
+if TYPE_CHECKING:
+    from firmware_tools.results import Comparison
+    from tfviz.trace import Engine
+
+KeepInputOption = Annotated[
+    bool,
+    typer.Option("--keep-input", help="Pin the input's memory on emulator: and host: devices; it is then sent once."),
+]
+OpTimeoutOption = Annotated[
+    float | None,
+    typer.Option("--op-timeout", min=0.001, help="Seconds that one op may take; default: from its multiplications."),
+]
+FaultOption = Annotated[
+    str | None,
+    typer.Option("--fault", help="Spoil the line of emulator: and host: devices, as errors=0.001,seed=3,cut=50000."),
+]
+_DEVICES = ("emulator", "host", "qemu", "serial")
+
+
+@dataclasses.dataclass(frozen=True)
+class LinkOptions:
+    """What was asked of the devices on a command line."""
+
+    keep_input: bool = False
+    op_timeout: float | None = None
+    fault: str | None = None
+
+    def of(self, spec: str) -> dict[str, Any]:
+        """Keyword arguments for the device that `spec` names; none for what is no device.
+
+        >>> LinkOptions(keep_input=True).of("host:model.tflite")
+        {'keep_input': True}
+        >>> LinkOptions(keep_input=True).of("tflm:model.tflite")
+        {}
+        """
+        from firmware_tools.engines import parse
+        from firmware_tools.link import Timing
+
+        kind = parse(spec).kind
+        options: dict[str, Any] = {}
+        if kind in _DEVICES and self.op_timeout is not None:
+            options["timing"] = Timing(op=self.op_timeout)
+        if kind in ("emulator", "host"):
+            options |= {"keep_input": True} if self.keep_input else {}
+            options |= {"fault": self.fault} if self.fault else {}
+        return options
+
+
+@contextlib.contextmanager
+def keeping(path: Path) -> Iterator[None]:
+    """Where the link breaks meanwhile, write what had been received to `path`, and say so."""
+    from tfviz.trace import Trace
+
+    try:
+        yield
+    except LinkError as error:
+        if isinstance(error.partial, Trace) and error.partial.steps:
+            error.partial.save(path)
+            console.wrote(path)
+            console.say(
+                f"it holds the {len(error.partial.steps)} ops before the link broke; compare reads it as trace:{path}"
+            )
+        raise
+
+
+def partial_file(*beside: Path | None) -> Path:
+    """Where a broken run is kept: beside the first file that was asked for, else here."""
+    first = next((path for path in beside if path is not None), None)
+    return (Path() if first is None else first.parent) / "partial.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Teams:
+    """Engines opened for comparing: each inner list shares the images, `names` are the specs that lead them."""
+
+    names: tuple[str, ...]
+    crews: "tuple[tuple[Engine, ...], ...]"
+
+
+def teams(
+    stack: contextlib.ExitStack,
+    specs: Sequence[str],
+    opened: "Sequence[Engine]",
+    *,
+    jobs: int | None,
+    spread: bool,
+    options: LinkOptions,
+) -> Teams:
+    """The engines that are judged: side by side, or with `spread` all as one that share the images.
+
+    Raises:
+        InputError: `spread` over engines of different models.
+    """
+    from firmware_tools.engines import open_crew
+
+    if spread:
+        if len({engine.fingerprint for engine in opened}) > 1:
+            raise InputError("--spread shares the images among identical devices; these run different models.")
+        return Teams((specs[0],), (tuple(opened),))
+    crews = []
+    for spec, engine in zip(specs, opened, strict=True):
+        extra = open_crew(spec, 1 if len(specs) > 1 and jobs is None else jobs, **options.of(spec))
+        crews.append((engine, *(stack.enter_context(other) for other in extra)))
+    return Teams(tuple(specs), tuple(crews))
+
+
+def several(
+    found: "Sequence[Comparison | LinkError]", names: Sequence[str]
+) -> tuple[tuple[str, ...], list[list[object]]]:
+    """One table of several comparisons: headers and rows, three columns for each engine that lived."""
+    from firmware_tools._show import shown
+    from firmware_tools.results import Comparison
+
+    alive = [(name, result) for name, result in zip(names, found, strict=True) if isinstance(result, Comparison)]
+    headers: tuple[str, ...] = ("op", "kind", "layer")
+    for name, _ in alive:
+        headers = (*headers, short(name), "max LSB", "instructions")
+    rows: list[list[object]] = []
+    for index in range(max((len(result.ops) for _, result in alive), default=0)):
+        first = next(result.ops[index] for _, result in alive if index < len(result.ops))
+        row: list[object] = [first.index, first.op, first.keras_layer or first.name]
+        for _, result in alive:
+            op = result.ops[index] if index < len(result.ops) else None
+            cost = None if op is None else op.instructions if op.instructions is not None else op.cycles
+            row += ["-", "-", "-"] if op is None else [op.verdict.value, shown(op.max_lsb), shown(cost)]
+        rows.append(row)
+    return headers, rows
+
+
+def short(spec: str) -> str:
+    """An engine's name without its file.
+
+    >>> short("emulator:nano33ble:models/dog.tflite"), short("serial:/dev/ttyACM0")
+    ('emulator:nano33ble', 'serial:/dev/ttyACM0')
+    """
+    return re.sub(r":[^:]*\.(tflite|npz|keras|h5)$", "", spec)
+
+
+def own_file(path: Path | None, name: str, position: int) -> Path | None:
+    """The file of one engine of several: `report.html` becomes `report-2-host.html`."""
+    if path is None:
+        return None
+    return path.with_name(
+        f"{path.stem}-{position + 1}-{re.sub(r'[^A-Za-z0-9]+', '-', short(name)).strip('-')}{path.suffix}"
+    )
