@@ -1,151 +1,117 @@
-"""How fast explanations are, beside hand-written floors: `python bench/explain.py [--models a b] [--rounds 40]`.
+"""How fast explanations are, beside hand-written floors and beside other libraries: one table, one command.
+
+    python bench/explain.py [--nets a b c] [--quick] [--long] [--seconds 8] [--markdown FILE]
 
 A floor is what the same sum costs at least: one plain compiled call, forward and backward only to the layer asked for,
-nothing around it. Floor and ours alternate call by call in one process, so that load on the machine meets both alike;
-the ratio is of the medians. Networks: a = 64 x 64 x 1, Conv8, pool, Conv16, pool, Conv32, GAP, Dense10, batch 32;
-b = MobileNetV2 at 96 x 96, batch 8. Seeded weights, logits. SmoothGrad: 50 noisy copies of 8 images.
+nothing around it. Floor, tfviz and the peers (those that `make peers` has installed) each run in a process of their own
+and take turns call by call, so that other load on the machine meets all alike. Networks, seeded weights, logits:
+a = 64 x 64 x 1, Conv8, pool, Conv16, pool, Conv32, GAP, Dense10, batch 32; b = MobileNetV2 at 96 x 96, batch 8;
+c = ResNet50 at 224 x 224, batch 8. Sampling methods on 8 images (a) or 1 (b, c). Times are medians in milliseconds, the
+other columns the median ratio to the floor of the same round.
+
+Exits with 1 where a limit is missed by more than noise: ours above 1.1 x the floor in three quarters of the rounds, or
+slower than a peer in three quarters; a first call on a or b more than 0.5 s over the model's own; floor and ours that
+differ; memory that grows with the samples or is more than 10 % above the floor's; a compilation too many. `--quick`
+takes networks a and b, no peers, no memory; `--long` adds 10,000 calls in a loop and 200 models made and dropped.
 """
 
 import argparse
 import os
-import time
-import warnings
-from collections.abc import Callable
-from statistics import median
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from explanations import checks, contest
+from explanations.contest import Contest, Row, median_ms, quartiles
+from explanations.process import PEER_NAMES, peers
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from tfviz import cam, gradients, maps
-from tfviz.errors import EmptyMapWarning
-
-LIMIT = 1.1
-SAMPLES, SAMPLED = 50, 8  # noisy copies of each image, and of how many images
-layers = keras.layers
+QUICK_ROWS = ("feature maps", "Grad-CAM", "five CAMs", "gradient", "SmoothGrad x 50")
 
 
-def small() -> tuple[Any, Any, str]:
-    steps: list[Any] = [keras.Input((64, 64, 1))]
-    for filters in (8, 16, 32):
-        steps += [layers.Conv2D(filters, 3, activation="relu", name=f"conv{filters}"), layers.MaxPooling2D()]
-    model = keras.Sequential([*steps[:-1], layers.GlobalAveragePooling2D(), layers.Dense(10)])
-    return model, np.random.default_rng(0).uniform(size=(32, 64, 64, 1)).astype(np.float32), "conv32"
+def ratio(row: Row, name: str) -> str:
+    return f"{quartiles(row.ratios(name))[1]:.2f}" if name in row.times else ""
 
 
-def mobilenet() -> tuple[Any, Any, str]:
-    model = keras.applications.MobileNetV2((96, 96, 3), weights=None, classifier_activation=None)
-    return model, np.random.default_rng(0).uniform(-1, 1, (8, 96, 96, 3)).astype(np.float32), "out_relu"
+def header(names: list[str]) -> list[str]:
+    titles = ["", "floor ms", "ours ms", "ours / floor", "quartiles", "first call s"]
+    return titles + [PEER_NAMES[name] for name in names[2:]] + ["their first s"] * bool(names[2:])
 
 
-MODELS = {"a": small, "b": mobilenet}
+def cells(row: Row, names: list[str]) -> list[str]:
+    low, middle, high = quartiles(row.ratios("ours"))
+    floor, ours = (f"{median_ms(row, name):.3g}" for name in ("floors", "ours"))
+    line = [row.item, floor, ours, f"{middle:.2f}", f"{low:.2f}-{high:.2f}", f"{row.first['ours'] / 1e3:.2f}"]
+    line += [ratio(row, name) for name in names[2:]]
+    if names[2:]:
+        line.append(" / ".join(f"{row.first[name] / 1e3:.1f}" if name in row.first else "-" for name in names[2:]))
+    return line
 
 
-def floors(model: Any, x: Any, layer: str) -> dict[str, Callable[[], Any]]:
-    """Plain compiled calls on the model's own graph."""
-    inner = model.get_layer(layer).output
-    every = [node.output for node in model.layers if not isinstance(node, layers.InputLayer)]
-    all_maps = keras.Model(model.inputs, every)
-    head = keras.Model(model.inputs, [inner, model.outputs[0]])
-    fixed = tf.constant(x)
-    spec = [tf.TensorSpec([None, *x.shape[1:]]), tf.TensorSpec([None], tf.int32)]
-
-    @tf.function(input_signature=spec[:1])
-    def feature_maps(images):
-        return all_maps(images, training=False)
-
-    @tf.function(input_signature=spec)
-    def grad_cam(images, k):
-        activations, logits = head(images, training=False)
-        score = tf.gather(logits, k, axis=1, batch_dims=1)
-        weights = tf.reduce_mean(tf.gradients(score, activations)[0], axis=(1, 2))
-        return tf.nn.relu(tf.einsum("bijk,bk->bij", activations, weights))
-
-    @tf.function(input_signature=spec)
-    def saliency(images, k):
-        score = tf.gather(model(images, training=False), k, axis=1, batch_dims=1)
-        return tf.reduce_max(tf.abs(tf.gradients(score, images)[0]), axis=-1)
-
-    @tf.function(input_signature=spec)
-    def noisy(images, k):
-        copies = images + 0.15 * tf.random.normal(tf.shape(images))
-        score = tf.gather(model(copies, training=False), k, axis=1, batch_dims=1)
-        return tf.reduce_sum(tf.reshape(tf.gradients(score, copies)[0], [-1, SAMPLES, *x.shape[1:]]), axis=1)
-
-    k = tf.constant(np.arange(len(x)) % 10, tf.int32)
-    few = x[:SAMPLED]
-    flat, classes = np.repeat(few, SAMPLES, axis=0), np.repeat(np.arange(len(few)) % 10, SAMPLES).astype(np.int32)
-    step = max(1, 128 // SAMPLES) * SAMPLES
-    parts = [(tf.constant(flat[i : i + step]), tf.constant(classes[i : i + step])) for i in range(0, len(flat), step)]
-    return {
-        "feature maps": lambda: [np.asarray(m) for m in feature_maps(fixed)],
-        "Grad-CAM": lambda: grad_cam(fixed, k).numpy(),
-        "gradient": lambda: saliency(fixed, k).numpy(),
-        "SmoothGrad": lambda: np.concatenate([noisy(*part).numpy() for part in parts]).sum(-1) / SAMPLES,
-    }
+def table(held: Contest, names: list[str]) -> Iterator[str]:
+    """The rows as Markdown, padded so that it reads as text too."""
+    lines = [header(names), *(cells(row, names) for row in held.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        padded = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+        ]
+        yield f"| {' | '.join(padded)} |"
+        if number == 0:
+            yield f"|{'|'.join('-' * (width + 2) for width in widths)}|"
 
 
-def ours(model: Any, x: Any, layer: str) -> dict[str, Callable[[], Any]]:
-    k = np.arange(len(x)) % 10
-    names = [node.name for node in model.layers if not isinstance(node, layers.InputLayer)]
-    return {
-        "feature maps": lambda: list(maps.feature_maps(model, x, names).values()),
-        "Grad-CAM": lambda: cam.grad_cam(model, x, k, layer=layer),
-        "gradient": lambda: gradients.saliency(model, x, k),
-        "SmoothGrad": lambda: gradients.smoothgrad(model, x[:SAMPLED], k[:SAMPLED], samples=SAMPLES),
-        "five CAMs": lambda: cam.cams(
-            model, x, ["grad-cam", "grad-cam++", "hires-cam", "layer-cam", "xgrad-cam"], k, layer=layer
-        ),
-    }
-
-
-def milliseconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return 1e3 * (time.perf_counter() - start)
-
-
-def compare(name: str, rounds: int) -> bool:
-    model, x, layer = MODELS[name]()
-    for weight in model.trainable_weights:
-        weight.assign(np.random.default_rng(1).normal(0, 0.1, weight.shape))
-    start = time.perf_counter()
-    model(x)
-    own_first = time.perf_counter() - start
-    low, high = floors(model, x, layer), ours(model, x, layer)
-    good = True
-    print(f"\n{name}: batch {len(x)} of {x.shape[1:]}, model's own first call {own_first:.2f} s")
-    print(f"{'':14}{'floor ms':>10}{'ours ms':>10}{'ratio':>8}{'first call s':>14}")
-    for item, run in high.items():
-        first = milliseconds(run) / 1e3
-        floor = low.get(item, low["Grad-CAM"])
-        for _ in range(3):
-            floor(), run()
-        if item in low and item != "SmoothGrad":  # whose draws differ
-            for a, b in zip(tf.nest.flatten(floor()), tf.nest.flatten(run()), strict=True):
-                np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4 * np.abs(a).max())
-        pairs = [(milliseconds(floor), milliseconds(run)) for _ in range(rounds)]
-        base, mine = (median(column) for column in zip(*pairs, strict=True))
-        ratio = mine / base
-        good = good and ratio <= LIMIT
-        print(
-            f"{item:14}{base:10.2f}{mine:10.2f}{ratio:8.2f}{first:14.2f}{'' if ratio <= LIMIT else '  above the limit'}"
-        )
-    return good
+def report(held: Contest, names: list[str]) -> tuple[list[str], list[str]]:
+    """The lines to print and the limits missed."""
+    start, end = held.load
+    rounds = [len(row.times["ours"]) for row in held.rows]
+    lines = [
+        "",
+        f"Network {held.net}. Model's own first call {held.own['first'] / 1e3:.2f} s. "
+        f"Load average {start:.1f} to {end:.1f} on {os.cpu_count()} processors; {min(rounds)} to {max(rounds)} rounds.",
+        "",
+        *table(held, names),
+    ]
+    missed = [f"{held.net}, {row.item}: {what}" for row in held.rows for what in row.missed()]
+    return lines, missed + [f"{held.net}, {what}" for what in held.late() + held.differences]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--rounds", type=int, default=40)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", nargs="+", choices=contest.ROWS, default=list(contest.ROWS))
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows, such as 'Grad-CAM'")
+    parser.add_argument("--seconds", type=float, default=8.0, help="about how long each row may take")
+    parser.add_argument("--quick", action="store_true", help="under a minute: a and b, no peers, no memory")
+    parser.add_argument("--long", action="store_true", help="the loops that would show a leak")
+    parser.add_argument("--markdown", type=Path, help="write the tables into this file too")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", EmptyMapWarning)  # random weights leave many maps empty
-    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; limit {LIMIT}")
-    results = [compare(name, options.rounds) for name in options.models]
-    raise SystemExit(0 if all(results) else 1)
+    names = ["floors", "ours", *([] if options.quick else peers())]
+    if not options.quick and not names[2:]:
+        print("No peers here: `make peers` installs them.")
+    nets = [net for net in options.nets if net != "c"] if options.quick else options.nets
+    only = QUICK_ROWS if options.quick else tuple(options.rows) if options.rows else None
+    written: list[str] = []
+    missed: list[str] = []
+    for net in nets:
+        lines, late = report(
+            contest.hold(net, names, seconds=1.0 if options.quick else options.seconds, only=only), names
+        )
+        print("\n".join(lines), flush=True)
+        written += lines
+        missed += late
+    found = [checks.compilations()]
+    if not options.quick:
+        found.append(checks.memory(nets[-1]))
+    if options.long:
+        found.append(checks.leaks())
+    for one in found:
+        for line, good in one:
+            print(line, flush=True)
+            written.append(line)
+            missed += [] if good else [line]
+    if options.markdown:
+        options.markdown.write_text("\n".join(written) + "\n")
+    print("\n" + "\n".join(f"MISSED: {what}" for what in missed) if missed else "\nEvery limit is kept.")
+    raise SystemExit(1 if missed else 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from . import (
     convert,
     devices,
     engines,
+    explain,
     graph,
     link,
     memory,
@@ -19,5 +20,6 @@ from . import (
 )
 from ._compare import compare
 from .engines import open_engine
+from .explain import predictor
 from .graph import Graph
 from .results import Comparison, OpResult, Verdict

@@ -144,14 +144,64 @@ def boards() -> None:
 
 @app.command()
 def ports() -> None:
-    """List the serial ports of this computer."""
-    from serial.tools import list_ports
+    """List the serial ports of this computer, and which board stands at which."""
+    from firmware_tools.devices.ports import listed
 
-    found = sorted(list_ports.comports())
+    found = listed()
     if not found:
         console.say("no serial port found; `serial:URL` also takes socket://HOST:PORT and rfc2217://HOST:PORT")
         return
-    console.table(("port", "description", "hardware"), [(port.device, port.description, port.hwid) for port in found])
+    rows = [(p.device, ", ".join(p.boards) or "-", p.description, p.usb or "-", p.serial_number or "-") for p in found]
+    console.table(("port", "board", "description", "USB ids", "USB serial number"), rows)
+
+
+@app.command()
+def export(
+    model: TfliteArgument,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for plain C99 with CMake and an example.")] = None,
+    arduino: Annotated[Path | None, typer.Option("--arduino", help="Folder for an Arduino library.")] = None,
+    tflm: Annotated[
+        Path | None, typer.Option("--tflm", help="Folder for the adapter to a TensorFlow Lite Micro firmware.")
+    ] = None,
+) -> None:
+    """Write a model as sources for a project of your own: plain C, an Arduino library, an adapter for TFLM."""
+    from firmware_tools import export as exports
+    from firmware_tools.engines import check_file
+
+    check_file(model)
+    if out is None and arduino is None and tflm is None:
+        raise InputError("Say what to write: --out DIR for plain C, --arduino DIR for a library, --tflm DIR.")
+    for folder, write in ((out, exports.plain), (arduino, exports.arduino)):
+        if folder is not None:
+            write(model, folder)
+            console.wrote(folder)
+    if tflm is not None:
+        exports.tflm(tflm)
+        console.wrote(tflm)
+
+
+@app.command()
+def serve(
+    model: TfliteArgument,
+    port: Annotated[int, typer.Option("--port", help="TCP port; 0 takes a free one.")] = 7070,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at; others than this need a token.")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[str | None, typer.Option("--token", envvar="FIRMWARE_TOOLS_TOKEN")] = None,
+    kernels: Annotated[str, typer.Option("--kernels", help="default or reference.")] = "default",
+    threads: Annotated[int, typer.Option("--threads")] = 1,
+) -> None:
+    """Serve a .tflite as a device over TCP, until interrupted; `serial:socket://HOST:PORT` reaches it."""
+    from firmware_tools.engines import check_file
+    from firmware_tools.serve import ServedModel, ServeError, Server
+
+    check_file(model)
+    try:
+        with Server(ServedModel(model, kernels=kernels, threads=threads), host=host, port=port, token=token) as server:
+            console.say(f"serving {server}")
+            server.serve_forever()
+    except ServeError as error:
+        raise InputError(str(error)) from error
 
 
 @app.command()

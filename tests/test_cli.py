@@ -89,6 +89,13 @@ def test_saliency_takes_one_picture_file(model: Path, tmp_path: Path, capsys) ->
     assert "predicted green" in capsys.readouterr().out
 
 
+def test_saliency_draws_black_box_methods_too(model: Path, pictures: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "occlusion.png"
+    assert tfviz("saliency", model, pictures, "--class", "red", "--method", "occlusion", "--out", out) == 0
+    assert "predicted red" in capsys.readouterr().out
+    assert cv2.imread(str(out)).std() > 10
+
+
 def test_maps_writes_one_picture_for_each_layer_asked_for(model: Path, pictures: Path, tmp_path: Path, capsys) -> None:
     assert tfviz("maps", model, pictures, "--layer", "conv:pre", "--layer", "logits", "--out", tmp_path / "maps") == 0
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["conv-pre.png", "logits.png"]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from nets import flattened, images, layers, pooled, seeded
 
-from tfviz import gradients, registry
+from tfviz import gradients, registry, sampling
 from tfviz.errors import InputError
 
 PIXEL = registry.names("pixel")
@@ -104,13 +104,13 @@ def test_guided_backprop_lets_nothing_negative_through_any_rectifier(rectifier):
 def test_memory_of_smoothgrad_does_not_grow_with_the_samples(monkeypatch):
     model, x = pooled(), images(2)
     sizes = []
-    execute = gradients.sampling.execute
+    execute = sampling.execute
 
     def spy(model, key, body, arguments, **options):
         sizes.append(sum(argument.nbytes for argument in arguments))
         return execute(model, key, body, arguments, **options)
 
-    monkeypatch.setattr(gradients.sampling, "execute", spy)
+    monkeypatch.setattr(sampling, "execute", spy)
     gradients.smoothgrad(model, x, 0, samples=8, batch_size=8)
     few = max(sizes)
     gradients.smoothgrad(model, x, 0, samples=64, batch_size=8)

@@ -98,7 +98,7 @@ def test_eigen_cam_is_the_projection_on_the_first_singular_vector(shape):
         u, s, _ = np.linalg.svd(one)
         map_ = u[:, 0] * s[0]
         expected.append((map_ * np.sign(map_.sum())).reshape(shape[1:3]))
-    np.testing.assert_allclose(members.eigen_cam(a), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(cam.components.eigen_cam(a), expected, rtol=0, atol=1e-12)
 
 
 def test_element_wise_grad_cam_drops_what_speaks_against():

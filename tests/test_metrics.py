@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfviz import metrics, target
-from tfviz.errors import InputError
+from tfviz.errors import InputError, ProbabilityWarning
 from tfviz.perturb._fill import filled
 
 SCORED = {
@@ -316,3 +316,46 @@ def test_random_maps_are_seeded_and_as_coarse_as_asked(network):
 def test_what_cannot_be_judged_is_refused_in_a_sentence(network, call, sentence):
     with pytest.raises(InputError, match=sentence):
         call(*network)
+
+
+def test_a_target_with_a_part_for_each_image_follows_the_copies(network):
+    model, x, maps = network
+    classes = np.array([2, 0, 1])
+    several = metrics.deletion_curve(model, x, maps, target.difference(classes, 0), steps=3, batch_size=2)
+    for i, k in enumerate(classes):
+        alone = metrics.deletion_curve(model, x[i : i + 1], maps[i : i + 1], target.difference(int(k), 0), steps=3)
+        np.testing.assert_allclose(several[i], alone[0], atol=1e-6)
+    asked = []
+
+    def explain(_, copies, wanted):
+        asked.extend(wanted.classes[0])
+        return np.ones((len(copies), 4, 4))
+
+    metrics.max_sensitivity(model, x, maps, target.probability(classes), explain=explain, samples=2, batch_size=2)
+    assert asked == [2, 2, 0, 0, 1, 1]
+
+
+def test_probabilities_that_pass_for_logits_are_told(network):
+    _, x, maps = network
+    hidden = keras.Sequential(
+        [
+            keras.Input((12, 12, 2)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Lambda(lambda t: t / keras.ops.sum(t, axis=-1, keepdims=True)),
+        ]
+    )
+    with pytest.warns(ProbabilityWarning):
+        metrics.mu_fidelity(hidden, x, maps, 1, samples=4)
+
+
+def test_whole_numbers_stay_whole_and_in_their_range_for_a_quantised_model():
+    x = np.random.default_rng(0).integers(-128, 128, (2, 8, 8, 1)).astype(np.int8)
+    seen = []
+
+    def predict(copies):
+        seen.append(copies)
+        return copies.astype(float).mean(axis=(1, 2))
+
+    for metric in (metrics.deletion, metrics.insertion, metrics.road, metrics.mu_fidelity, metrics.infidelity):
+        assert np.isfinite(metric(predict, x, np.abs(x[..., 0].astype(float)))).all()
+    assert {copies.dtype.name for copies in seen} == {"int8"}

@@ -5,6 +5,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_purity import assert_same, state
 
 import tfviz
@@ -37,6 +38,14 @@ def test_ssim_is_the_formula_under_a_gaussian_window():
     cov = (window * (a - ma) * (b - mb)).sum()
     by_hand = (2 * ma * mb + 1e-4) * (2 * cov + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
     np.testing.assert_allclose(metrics.ssim(a, b), by_hand, rtol=1e-9)
+
+
+def test_ssim_agrees_with_tensorflows():
+    draws = np.random.default_rng(4)
+    a = cv2.GaussianBlur(draws.random((24, 31)), (0, 0), 2)
+    b = a + draws.normal(0, 0.1, a.shape)
+    theirs = tf.image.ssim(a[np.newaxis, ..., np.newaxis], b[np.newaxis, ..., np.newaxis], max_val=1.0).numpy()
+    np.testing.assert_allclose(metrics.ssim(a, b), theirs, atol=1e-5)
 
 
 def test_ssim_of_two_flat_maps_compares_their_means_alone():

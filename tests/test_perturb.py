@@ -1,9 +1,13 @@
 """Black-box methods: closed forms on functions whose answer is known, and the same on models and on functions."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
-from nets import MODELS, images, linear, pooled, seeded, two_inputs
+from nets import MODELS, images, linear, pooled, regularised, seeded, two_inputs
+from test_purity import assert_same, state
 
 from tfviz import perturb, registry, tap, target
 from tfviz.errors import EmptyMapWarning, InputError
@@ -26,12 +30,12 @@ METHODS = {
 
 def scores(x):
     """A linear function with three outputs."""
-    return np.einsum("bijc,ijck->bk", x.astype(np.float64), W) + [1.0, 2.0, 3.0]
+    return np.einsum("bijc,ijck->bk", x.astype(np.float64), W) + np.array([1.0, 2.0, 3.0])
 
 
 def per_quarter(values):
     """The sum over each quarter of the picture, painted on it."""
-    sums = np.stack([values[:, QUARTERS == q].sum(axis=1) for q in range(4)], axis=1)
+    sums = np.stack([values[:, q == QUARTERS].sum(axis=1) for q in range(4)], axis=1)
     return sums[:, QUARTERS]
 
 
@@ -123,7 +127,7 @@ def test_lime_without_a_ridge_finds_the_terms_of_an_additive_function_and_the_ri
     got = perturb.lime(scores, X, 1, samples=60, segments=QUARTERS, alpha=0, fill=0.0)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
     shrunk = perturb.lime(scores, X, 1, samples=60, segments=QUARTERS, alpha=100.0, fill=0.0)
-    assert (np.abs(shrunk).sum() < 0.5 * np.abs(want).sum()) and np.abs(shrunk).sum() > 0
+    assert 0 < np.abs(shrunk).sum() < 0.5 * np.abs(want).sum()
 
 
 def test_lime_is_the_weighted_ridge_of_its_samples():
@@ -141,7 +145,7 @@ def seen_samples(function, **options):
     seen, values = [], []
 
     def predict(x):
-        z = np.stack([x[:, QUARTERS == q].any(axis=(1, 2)) for q in range(4)], axis=1).astype(float)
+        z = np.stack([x[:, q == QUARTERS].any(axis=(1, 2)) for q in range(4)], axis=1).astype(float)
         y = game(z)
         seen.append(z)
         values.append(y)
@@ -449,6 +453,40 @@ def test_memory_does_not_grow_with_the_samples():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_model_is_left_as_it_was_also_by_a_call_that_raises_and_is_freed(name):
+    model, x = regularised(), images(1)
+    before = state(model)
+    labels = np.arange(144).reshape(12, 12) // 36
+    options = {key: labels if key == "segments" else value for key, value in METHODS[name].items()}
+    method(name)(model, x, 1, **options)
+    assert_same(before, state(model))
+    with pytest.raises(RuntimeError, match="own mistake"):
+        method(name)(model, x, explode, **options)
+    assert_same(before, state(model))
+    reference = weakref.ref(model)
+    del model
+    gc.collect()
+    assert reference() is None
+
+
+def explode(_):
+    raise RuntimeError("the user's own mistake")
+
+
+def test_a_model_of_whole_numbers_gets_rounded_mixtures():
+    inputs = keras.Input((4, 4, 1), dtype="uint8")
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1.0)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(mean))
+    model.set_weights([np.ones((1, 1))])
+    x = np.full((1, 4, 4, 1), 255, np.uint8)
+    x[0, 0] = 0
+    got = perturb.occlusion(model, x, 1, patch=2, fill="mean")
+    # The mean, 191.25, becomes 191; a quarter of the pixels is covered: half of it black in the upper patches.
+    want = [255 / 8 - 191 / 4, 255 / 4 - 191 / 4]
+    np.testing.assert_allclose(got[0, ::2, 0], want, rtol=1e-5)
 
 
 def test_layers_that_a_seed_would_move_do_not_matter_to_a_model_explained():

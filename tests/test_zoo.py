@@ -34,6 +34,20 @@ def test_both_probability_models_are_the_softmax_of_the_logits_and_share_the_wei
     assert flat.layers[1] is model.layers[1]
 
 
+def test_a_sequential_that_was_never_called_gets_its_softmax_too() -> None:
+    import keras
+
+    steps = [keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(steps)
+    flat = zoo.probability_model(model)
+    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    logits = np.asarray(model(x), np.float64)
+    np.testing.assert_allclose(flat(x), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-5)
+    assert flat.layers[1] is model.layers[0]
+    with pytest.raises(InputError, match="not built yet"):
+        zoo.probability_model(keras.Sequential([keras.layers.Dense(2)]))
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     one, same, other = (zoo.dog_cnn(seed=seed).get_weights() for seed in (1, 1, 2))
     for a, b in zip(one, same, strict=True):

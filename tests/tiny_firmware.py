@@ -1,5 +1,6 @@
 """A hand-written model for tests of build, link and devices: four ops, an alias, two outputs, reused memory."""
 
+import re
 import zlib
 
 import numpy as np
@@ -34,21 +35,34 @@ static const nn_block digested[] = {{weights, 4}, {tensors, sizeof tensors}};
 const nn_model nn_the_model = {tensors, ops, p0, p5, digested, arena, 96, 6, 4, 1, 1, 2};
 """
 
-_ROWS = ((0, 0, 0, 0, 0, 48), (7, 1, 2, 1, 48, 48), (8, 2, 2, 1, 48, 48))
-_ROWS += ((9, 3, 3, 3, 0, 24), (10, 3, 3, 4, 24, 24), (11, 4, 4, 5, 48, 24))
-DIGEST = zlib.crc32(
-    WEIGHTS + b"".join(np.array(r[:4], "<u2").tobytes() + np.array(r[4:], "<u4").tobytes() for r in _ROWS)
-)
 
 
-def tiny_graph() -> Graph:
+def model_c(width: int = 48) -> str:
+    """The model for inputs of another width, a multiple of 12."""
+    return re.sub(r"\b(48|24|96)\b", lambda size: str(int(size[0]) * width // 48), MODEL_C)
+
+
+def digest(width: int = 48) -> int:
+    """What a device with this model answers at HELLO."""
+    w, h = width, width // 2
+    rows = ((0, 0, 0, 0, 0, w), (7, 1, 2, 1, w, w), (8, 2, 2, 1, w, w))
+    rows += ((9, 3, 3, 3, 0, h), (10, 3, 3, 4, h, h), (11, 4, 4, 5, w, h))
+    table = b"".join(np.array(row[:4], "<u2").tobytes() + np.array(row[4:], "<u4").tobytes() for row in rows)
+    return zlib.crc32(WEIGHTS + table)
+
+
+DIGEST = digest()
+
+
+def tiny_graph(width: int = 48) -> Graph:
     """The model as the host knows it."""
 
     def tensor(index: int, shape: tuple[int, ...]) -> GraphTensor:
         scale, zero_point = np.array([0.5], np.float32), np.array([3], np.int64)
         return GraphTensor(index, f"t{index}", shape, "uint8", scale, zero_point, 0, None)
 
-    shapes = {0: (1, 48), 7: (1, 48), 8: (1, 4, 12), 9: (1, 24), 10: (1, 24), 11: (1, 24)}
+    w, h = width, width // 2
+    shapes = {0: (1, w), 7: (1, w), 8: (1, 4, w // 4), 9: (1, h), 10: (1, h), 11: (1, h)}
     tensors = tuple(tensor(i, shapes.get(i, (1,))) for i in range(12))
     ops = (
         Op(0, "ADD", "shift", (0, 1), (7,), {}),
@@ -59,8 +73,8 @@ def tiny_graph() -> Graph:
     return Graph(ops, tensors, (0,), (11,), b"tiny")
 
 
-def tiny_input(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (1, 48), np.uint8)
+def tiny_input(seed: int = 0, width: int = 48) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (1, width), np.uint8)
 
 
 def tiny_trace(x: np.ndarray, *, wrong_op: int | None = None) -> Trace:
@@ -75,17 +89,18 @@ def tiny_trace(x: np.ndarray, *, wrong_op: int | None = None) -> Trace:
     def tensor(index: int, values: np.ndarray) -> Tensor:
         return Tensor(f"t{index}", values, 0.5, 3)
 
-    shifted = made(0, x + np.resize(np.frombuffer(WEIGHTS, np.uint8), 48))
-    alias = made(1, shifted.reshape(1, 4, 12))
-    mixed = made(2, alias.reshape(1, 48) ^ 0x55)
-    joined = made(3, (3 * mixed[:, :24] + mixed[:, 24:]).astype(np.uint8))
+    w, h = x.size, x.size // 2
+    shifted = made(0, x + np.resize(np.frombuffer(WEIGHTS, np.uint8), w))
+    alias = made(1, shifted.reshape(1, 4, w // 4))
+    mixed = made(2, alias.reshape(1, w) ^ 0x55)
+    joined = made(3, (3 * mixed[:, :h] + mixed[:, h:]).astype(np.uint8))
     steps = (
         Step(0, "ADD", "shift", (tensor(7, shifted),)),
         Step(1, "RESHAPE", "alias", (tensor(8, alias),)),
-        Step(2, "SPLIT", "split", (tensor(9, mixed[:, :24]), tensor(10, mixed[:, 24:]))),
+        Step(2, "SPLIT", "split", (tensor(9, mixed[:, :h]), tensor(10, mixed[:, h:]))),
         Step(3, "ADD", "join", (tensor(11, joined),)),
     )
-    return Trace("numpy", "numpy", tiny_graph().fingerprint, (tensor(0, x),), steps, (tensor(11, joined),))
+    return Trace("numpy", "numpy", tiny_graph(x.size).fingerprint, (tensor(0, x),), steps, (tensor(11, joined),))
 
 
 def same_steps(one: Trace, other: Trace) -> bool:

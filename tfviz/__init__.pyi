@@ -1,12 +1,14 @@
 # What `tfviz` offers. Read by type checkers, and at run time by lazy_loader, which wants relative imports of this form.
 from . import (
     cam,
+    catalogue,
     data,
     errors,
     files,
     gradients,
     image,
     maps,
+    metrics,
     models,
     network,
     objective,
@@ -23,28 +25,45 @@ from . import (
     transform,
     zoo,
 )
-from ._maximize import maximize
+from ._evaluate import evaluate
+from ._maximize import activations, maximize
 from .cam import (
     ablation_cam,
     cams,
     class_activation_map,
     eigen_cam,
+    eigen_grad_cam,
+    eigen_smoothed,
     elementwise_grad_cam,
+    fem,
+    finer_cam,
+    flip_smoothed,
+    fuse,
+    fused_cam,
     grad_cam,
     grad_cam_plus_plus,
     hires_cam,
     is_cam,
+    kpca_cam,
     layer_cam,
+    random_cam,
     score_cam,
+    shapley_cam,
     ss_cam,
     xgrad_cam,
 )
 from .errors import EmptyMapWarning, InputError, LinkError
 from .gradients import (
+    blur_integrated_gradients,
+    blur_integrated_gradients_residual,
     deconvnet,
+    expected_gradients,
+    full_grad,
+    full_grad_residual,
     gradient,
     gradient_input,
     guided_backprop,
+    guided_grad_cam,
     integrated_gradients,
     integrated_gradients_residual,
     saliency,

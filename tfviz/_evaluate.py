@@ -7,7 +7,7 @@ intervals, ranks) in `tfviz.metrics.summary`.
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ COARSE = 8
 def evaluate(
     model: Any,
     batches: Iterable[Any],
-    methods: Sequence[str],
+    methods: Sequence[str] | Mapping[str, Explain],
     *,
     metrics: Sequence[str] | None = None,
     target: Any = None,
@@ -55,7 +55,7 @@ def evaluate(
         model: a built Keras model of pictures.
         batches: things with `images` (B, H, W, C), and `masks` (B, H, W) bool or None, such as
             `tfviz.data.load(...).batches(32)`; or arrays of images.
-        methods: names of `tfviz.registry`.
+        methods: names of `tfviz.registry`; or functions `explain(model, images, classes) -> maps` by name.
         metrics: names of `tfviz.metrics.table.METRICS`; None for all that the data allows.
         target: a class for all pictures, or None.
         layer: address for the CAMs; None for the last layer with places.
@@ -115,15 +115,34 @@ def _usable(wanted: Sequence[Metric] | None, masked: bool) -> list[Metric]:
     return list(wanted)
 
 
-def _explainers(methods: Sequence[str], layer: Any, seed: int) -> dict[str, Explain]:
+def _explainers(methods: Sequence[str] | Mapping[str, Explain], layer: Any, seed: int) -> dict[str, Explain]:
     if isinstance(methods, str) or not methods:
-        raise InputError(f"Methods are a list of names, not {methods!r}.")
-    found: dict[str, Explain] = {}
-    for name in methods:
-        method = registry.find(name)
-        options = {"layer": layer} if method.kind == "layer" and layer is not None else {}
-        found[method.name] = partial(method.function, **options)
+        raise InputError(f"Methods are a list of names, or functions by name, not {methods!r}.")
+    found = dict(methods) if isinstance(methods, Mapping) else dict(_registered(name, layer) for name in methods)
     return found | {name: make(seed) for name, make in BLIND.items()}
+
+
+def _registered(name: str, layer: Any) -> tuple[str, Explain]:
+    method = registry.find(name)
+    options = {"layer": layer} if method.kind == "layer" and layer is not None else {}
+    return method.name, partial(method.function, **options)
+
+
+def applicable(
+    model: Any, images: Array, methods: Sequence[str], *, target: Any = None, layer: Any = None
+) -> tuple[list[str], dict[str, str]]:
+    """Which of the methods apply to the model, and of the others why not; each is tried on the images."""
+    usable, refused = [], {}
+    for name in methods:
+        _, explain = _registered(name, layer)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                explain(model, images, target)
+            usable.append(name)
+        except InputError as error:
+            refused[name] = str(error)
+    return usable, refused
 
 
 def _random(seed: int, *, grid: int | None = None) -> Explain:

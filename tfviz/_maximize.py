@@ -26,7 +26,7 @@ from tfviz.tap.images import InputSpec, check_model, input_specs
 from tfviz.transform import Transform
 
 Array = npt.NDArray[Any]
-# Adam's (Kingma and Ba 2015).
+# Adam's, as in its paper.
 _MOMENTUM, _SQUARES, _TINY = 0.9, 0.999, 1e-8
 
 
@@ -49,7 +49,12 @@ def maximize(
         z <- Adam step up the gradient of y - smoothness |y| TV(u), `steps` times
         y = objective(model(transforms(u))), u = picture(z), TV = mean |du/dx| + |du/dy|, |y| taken for a number
 
-    so that how much smoothness counts does not hang on how large the model's numbers are. The step size falls to zero along half a cosine, so that the picture comes to rest.
+    so that how much smoothness counts does not hang on how large the model's numbers are. The step size falls to zero
+    along half a cosine, so that the picture comes to rest. Adam: Kingma and Ba 2015.
+
+    The defaults were chosen by looking at a CNN of five convolutions trained on dog-poses: without transforms, or in
+    pixels, its classes are noise; a start of little contrast leaves deep ReLUs shut; below a smoothness of 3 what is
+    seen is buried in speckle, above 10 small patterns of early layers are lost.
 
     Args:
         model: a built Keras model with one input, pictures `(B, H, W, C)`.
@@ -69,7 +74,7 @@ def maximize(
         `Preprocess.display` makes pictures of them.
 
     Raises:
-        InputError: a unit or class that is not there, a model with several inputs or none of pictures, a size not given.
+        InputError: a unit or class that is not there, a model that does not take one picture, a size that is not given.
 
     >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     >>> model.set_weights([np.array([[0.4], [-0.2], [0.6], [0.0]]), np.zeros(1)])
@@ -80,7 +85,7 @@ def maximize(
     True
     """
     check_model(model)
-    _check(steps, count, rate, smoothness)
+    _check(steps, count, rate, smoothness, seed)
     wanted = as_objective(objective)
     if wanted.compares and count < 2:
         raise InputError("diversity compares variations of a picture; give count=2 or more.")
@@ -92,10 +97,10 @@ def maximize(
     with steady(model):
         subjects = wanted.subjects or 1
         bound = wanted.bind(model, subjects)
-        job = _Steps(bound, way, changes, shape, spec.dtype, count, input_specs(model)[0])
+        job = _Steps(bound, way, changes, shape, spec.dtype, units.reverse, count, input_specs(model)[0])
         first_rate = np.float32(way.rate if rate is None else rate)
         numbers = np.int32(steps), first_rate, np.float32(smoothness), np.int32(seed & 0x7FFFFFFF)
-        rest = [*map(np.asarray, numbers), *units.arrays(), *way.constants(shape)]
+        rest = [*map(np.asarray, numbers), units.factor, units.offset, *way.constants(shape)]
         starts = np.stack([way.start(shape, np.random.default_rng([seed, number])) for number in range(count)])
         at_once = max(1, chunk_size(shape) // count)
         found = []
@@ -108,12 +113,12 @@ def maximize(
 
 
 def activations(model: Any, objective: Any, pictures: Any) -> npt.NDArray[np.float32]:
-    """The objective of pictures as they are, `(B,)`: how much those that `maximize` made excite what they were made for.
+    """The objective of pictures as they are, `(B,)`: how much those of `maximize` excite what they were made for.
 
     Args:
         model: a built Keras model of one picture.
         objective: as of `maximize`; of several subjects, whose pictures follow one another.
-        pictures: `(B, H, W, C)` in the model's own units; B is a multiple of the subjects.
+        pictures: `(B, H, W, C)` in the model's own units, which priors read too; B is a multiple of the subjects.
 
     Raises:
         InputError: a unit or class that is not there, or a number of pictures that does not go with the subjects.
@@ -142,24 +147,21 @@ class _Units:
 
     factor: Array
     offset: Array
-    order: Array
+    reverse: bool
+    """Whether the model takes blue first."""
 
     @classmethod
     def of(cls, rule: Preprocess | None, channels: int) -> "_Units":
-        order = np.arange(channels, dtype=np.int32)
         if rule is None:
-            return cls(np.ones(channels, np.float32), np.zeros(channels, np.float32), order)
+            return cls(np.ones(channels, np.float32), np.zeros(channels, np.float32), False)
         if rule.channels != channels:
             raise InputError(f"The Preprocess gives {rule.channels} channels and the model takes {channels}.")
         mean, std = (np.broadcast_to(np.asarray(values, np.float64), channels) for values in (rule.mean, rule.std))
         return cls(
             np.asarray(255 * rule.scale / std, np.float32),
             np.asarray(-mean / std, np.float32),
-            order[::-1].copy() if rule.colour == "bgr" else order,
+            rule.colour == "bgr",
         )
-
-    def arrays(self) -> list[Array]:
-        return [self.factor, self.offset, self.order]
 
 
 class _Steps:
@@ -172,23 +174,26 @@ class _Steps:
         transforms: tuple[Transform, ...],
         shape: Shape,
         dtype: str,
+        reverse: bool,
         variations: int,
         structure: Any,
     ) -> None:
-        self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, variations)
+        self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, reverse, variations)
         self._build, self._look = bound.build, _Reading(bound, variations, structure).look
         self._pictures, self._constants = way.pictures, len(way.constants(shape))
-        self._transforms, self._shape, self._dtype = transforms, shape, dtype
+        self._transforms, self._shape, self._dtype, self._reverse = transforms, shape, dtype, reverse
 
-    def __call__(self, model: Any, variable: Any, steps: Any, rate: Any, smoothness: Any, seed: Any, *arrays: Any) -> Any:
-        factor, offset, order = arrays[:3]
-        constants, rows = arrays[3 : 3 + self._constants], arrays[3 + self._constants :]
+    def __call__(
+        self, model: Any, variable: Any, steps: Any, rate: Any, smoothness: Any, seed: Any, *arrays: Any
+    ) -> Any:
+        factor, offset = arrays[:2]
+        constants, rows = arrays[2 : 2 + self._constants], arrays[2 + self._constants :]
 
         def pictures(z: Any) -> Any:
             return self._pictures(z, constants, self._shape)
 
         def inputs(u: Any) -> Any:
-            return tf.cast(tf.gather(u, order, axis=3) * factor + offset, self._dtype)
+            return tf.cast((tf.reverse(u, [3]) if self._reverse else u) * factor + offset, self._dtype)
 
         def gradient(step: Any, z: Any) -> Any:
             with derivative() as d:
@@ -199,19 +204,23 @@ class _Steps:
                 score -= tf.cast(smoothness * tf.stop_gradient(tf.abs(score)) * roughness(u), score.dtype)
             return d.of(score, [z])[0]
 
-        def step(number: Any, z: Any, mean: Any, square: Any) -> tuple[Any, Any, Any, Any]:
+        def step(number: Any, z: Any, mean: Any, square: Any, unit: Any) -> tuple[Any, Any, Any, Any, Any]:
             g = gradient(number, z)
+            # In units of the picture's first gradient, or its square leaves float32 where the model's numbers are odd.
+            unit = tf.where(unit > 0, unit, tf.reduce_max(tf.abs(g), axis=axes, keepdims=True))
+            g = tf.math.divide_no_nan(g, unit)
             t = tf.cast(number, tf.float32)
             mean = _MOMENTUM * mean + (1 - _MOMENTUM) * g
             square = _SQUARES * square + (1 - _SQUARES) * g * g
             along = mean / (1 - _MOMENTUM ** (t + 1))
             size = tf.sqrt(square / (1 - _SQUARES ** (t + 1))) + _TINY
             now = rate * (0.5 + 0.5 * tf.cos(np.pi * t / tf.cast(steps, tf.float32)))
-            return number + 1, z + now * along / size, mean, square
+            return number + 1, z + now * along / size, mean, square, unit
 
+        axes = list(range(1, variable.shape.rank))
         zeros = tf.zeros_like(variable)
-        start = (tf.constant(0), variable, zeros, zeros)
-        _, z, _, _ = tf.while_loop(lambda number, *_: number < steps, step, start, parallel_iterations=1)
+        start = (tf.constant(0), variable, zeros, zeros, tf.reduce_max(zeros, axis=axes, keepdims=True))
+        _, z, *_ = tf.while_loop(lambda number, *_: number < steps, step, start, parallel_iterations=1)
         return inputs(pictures(z))
 
 
@@ -235,12 +244,16 @@ class _Reading:
         return Scene(u, outputs, tapped, rows, self._variations)
 
 
-def _check(steps: int, count: int, rate: float | None, smoothness: float) -> None:
-    if steps < 1 or count < 1 or (rate is not None and not 0 < rate < np.inf) or not 0 <= smoothness < np.inf:
-        raise InputError(
-            f"steps={steps}, count={count}, rate={rate}, smoothness={smoothness}: at least 1, at least 1, above 0 and "
-            "at least 0 are expected."
-        )
+def _check(steps: int, count: int, rate: float | None, smoothness: float, seed: int) -> None:
+    for name, value, fits, expected in (
+        ("steps", steps, steps >= 1, "at least 1"),
+        ("count", count, count >= 1, "at least 1"),
+        ("rate", rate, rate is None or 0 < rate < np.inf, "a number above 0"),
+        ("smoothness", smoothness, 0 <= smoothness < np.inf, "a number of at least 0"),
+        ("seed", seed, seed >= 0, "a whole number of at least 0"),
+    ):
+        if not fits:
+            raise InputError(f"{name}={value} was given; expected {expected}.")
 
 
 def _picture_input(model: Any) -> InputSpec:

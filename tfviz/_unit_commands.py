@@ -54,7 +54,11 @@ def maximize(
     from tfviz._maximize import activations
     from tfviz._maximize import maximize as make
 
-    ways = {"fourier": parametrisation.fourier, "pixels": parametrisation.pixels, "maco": parametrisation.maco}
+    ways: dict[str, Any] = {
+        "fourier": parametrisation.fourier,
+        "pixels": parametrisation.pixels,
+        "maco": parametrisation.maco,
+    }
     if way not in ways:
         raise InputError(f"There is no --way {way!r}; there are {', '.join(ways)}.")
     titles, objective = _wanted(chosen, layer, unit, target)
@@ -62,10 +66,13 @@ def maximize(
         options: dict[str, Any] = {"parametrisation": ways[way](), "smoothness": smoothness, "steps": steps}
         made = make(chosen.model, objective, **options, count=count, preprocess=chosen.preprocess, seed=seed)
         reached = activations(chosen.model, objective, made)
-    lines = [f"{title}: {value:.3g}" for title, value in zip([t for t in titles for _ in range(count)], reached, strict=True)]
+    each = [title for title in titles for _ in range(count)]
+    lines = [f"{title}: {value:.3g}" for title, value in zip(each, reached, strict=True)]
     silent = (reached <= 0).tolist() if layer is not None else None
     title = f"what {'classes' if layer is None else f'channels of {layer}'} want to see, and how much it excites them"
-    plot.save(plot.picture_grid(chosen.preprocess.display(made), titles=lines, title=title, silent=silent), path)
+    across = count if count > 1 else None
+    shown = chosen.preprocess.display(made)
+    plot.save(plot.picture_grid(shown, titles=lines, title=title, columns=across, silent=silent), path)
     if silent and any(silent):
         console.note(f"{sum(silent)} of {len(silent)} stay silent; try --layer {layer}:pre, or more --steps.")
     console.wrote(path)
@@ -120,9 +127,7 @@ def exciting(
     address, _, call = locate(chosen.model, layer)
     units = unit or list(range(min(call.shapes[0][-1] or 1, 8)))
     with console.step(f"looking through {len(dataset)} pictures"):
-        found = network.top_images(
-            chosen.model, dataset, layer, channels=units, k=most, preprocess=chosen.preprocess
-        )
+        found = network.top_images(chosen.model, dataset, layer, channels=units, k=most, preprocess=chosen.preprocess)
     with console.step(f"making {len(units)} pictures"):
         made = make(chosen.model, channel(layer, units), preprocess=chosen.preprocess, seed=seed)
     title = f"{address}: a picture made for each channel, and what excites it most in {data} ({len(dataset)} pictures)"
@@ -134,7 +139,9 @@ def channels(
     model: Model,
     data: Data,
     out: Annotated[Path | None, typer.Option("--out", help="A .png to draw them to.")] = None,
-    layer: Annotated[list[str] | None, typer.Option(help="Address; may be repeated. Default: convolutions, Dense.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Address; may be repeated. Default: convolutions and Dense.")
+    ] = None,
     split: Split = None,
     limit: Limit = 500,
     seed: Seed = 0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfviz import _unit_commands, console
+from tfviz import _evaluate_command, _unit_commands, console
 from tfviz.choose import Chosen, Picked, choose_model, choose_target, open_data, pick, writable
 from tfviz.errors import InputError
 from tfviz.train import BATCH_SIZE, EPOCHS, LEARNING_RATE
@@ -162,7 +162,7 @@ def saliency(
     model: Model,
     image: Image,
     out: Annotated[Path, typer.Option("--out", help="The .png to write.")],
-    method: Annotated[str, typer.Option(help="A pixel method, see `tfviz methods`.")] = "saliency",
+    method: Annotated[str, typer.Option(help="A pixel or black-box method, see `tfviz methods`.")] = "saliency",
     target: Target = None,
     split: Split = None,
     index: Index = 0,
@@ -173,7 +173,10 @@ def saliency(
     """Draw which pixels a class depends on."""
     from tfviz.registry import find
 
-    _explain(find(method, "pixel"), model, image, out, target, split, index, class_name, class_names, seed)
+    found = find(method)
+    if found.kind != "black-box":
+        found = find(method, "pixel")
+    _explain(found, model, image, out, target, split, index, class_name, class_names, seed)
 
 
 @app.command()
@@ -304,6 +307,7 @@ def _said(chosen: Chosen, picked: Picked, explained: int | None, x: Any) -> tupl
 
 
 _unit_commands.register(app)
+_evaluate_command.register(app)
 
 
 def main() -> None:

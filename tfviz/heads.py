@@ -11,6 +11,7 @@ import tensorflow as tf
 _SAME_NUMBERS = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims"})
 # Ops that end a linear layer: what they give is no probability, whatever its value.
 _LINEAR = frozenset({"MatMul", "BatchMatMulV2", "BiasAdd", "Add", "AddV2", "Conv2D", "Einsum"})
+_TINY = 1e-30  # of a squared length
 _SQUASHING = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 
 
@@ -47,7 +48,7 @@ class Head:
         """The logit of class `k`, `(B,)`."""
         if self.one_unit:
             return self.logits[:, 0] * tf.cast(2 * k - 1, self.logits.dtype)
-        return tf.gather(self.logits, k, axis=1, batch_dims=1)
+        return self.unit(k)
 
     def probability(self, k: Any) -> Any:
         """The probability of class `k`, `(B,)`."""
@@ -64,6 +65,28 @@ class Head:
             return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(truth, self.logits), axis=1)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(label, self.logits)
 
+    def against_rivals(self, k: Any, count: int, strength: float) -> Any:
+        """The logit of class `k` less `strength` times the mean logit of the nearest `count` others, `(B,)`."""
+        own = self.logit(k)
+        if self.one_unit:  # class 0 is the only rival of class 1, and has the negative logit
+            return (1 + strength) * own
+        fixed = tf.stop_gradient(self.logits)
+        apart = tf.abs(fixed - tf.stop_gradient(own)[:, tf.newaxis])
+        itself = tf.one_hot(k, self.logits.shape[-1], dtype=tf.bool, on_value=True, off_value=False)
+        _, rivals = tf.math.top_k(-tf.where(itself, fixed.dtype.max, apart), count)
+        weights = tf.nn.softmax(tf.gather(fixed, rivals, batch_dims=1))
+        return own - strength * tf.reduce_sum(weights * tf.gather(self.logits, rivals, batch_dims=1), axis=1)
+
+    def unit(self, k: Any) -> Any:
+        """The number of unit `k`, `(B,)`."""
+        return tf.gather(self.logits, k, axis=1, batch_dims=1)
+
+    def similarity(self, reference: Any) -> Any:
+        """The cosine of the angle to `(B, D)`, `(B,)`; 0 for a zero vector."""
+        ours = tf.math.l2_normalize(self.logits, axis=1, epsilon=_TINY)
+        theirs = tf.math.l2_normalize(tf.cast(reference, ours.dtype), axis=1, epsilon=_TINY)
+        return tf.reduce_sum(ours * theirs, axis=1)
+
     def seems_probability(self) -> Any:
         """For each image, whether the numbers taken for logits are between 0 and 1 and sum to 1."""
         if self.one_unit or self.linear:
@@ -77,16 +100,27 @@ def heads(outputs: Any) -> list[Head]:
     return [_head(tensor) for tensor in keras.tree.flatten(outputs)]
 
 
+def raw(outputs: Any) -> list[Head]:
+    """The outputs as they are, with nothing undone."""
+    return [Head(_with_units(_as_float(tensor)), "", linear=True) for tensor in keras.tree.flatten(outputs)]
+
+
+def _as_float(tensor: Any) -> Any:
+    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+def _with_units(tensor: Any) -> Any:
+    return tensor[:, tf.newaxis] if tensor.shape.rank == 1 else tensor
+
+
 def _head(tensor: Any) -> Head:
     eager = tf.executing_eagerly()
     found, squash = (_logits_by_mark if eager else _logits_in_graph)(tensor)
-    logits = found if found.dtype == tf.float64 else tf.cast(found, tf.float32)
+    logits = _as_float(found)
     if squash:
         logits = tf.reshape(logits, tf.shape(tensor))
         logits.set_shape(tensor.shape)
-    if logits.shape.rank == 1:
-        logits = logits[:, tf.newaxis]
-    return Head(logits, squash, not eager and _before(found).op.type in _LINEAR)
+    return Head(_with_units(logits), squash, not eager and _before(found).op.type in _LINEAR)
 
 
 def _before(tensor: Any) -> Any:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import json
-import logging
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfviz import legacy
 from tfviz.errors import InputError
 from tfviz.image import near_names
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-_log = logging.getLogger(__name__)
 
 
 def load_model(spec: str | os.PathLike[str]) -> "keras.Model":
@@ -98,9 +97,13 @@ def _load_file(path: Path) -> "keras.Model":
     require_tensorflow()
     import keras
 
-    custom = {"DepthwiseConv2D": _LegacyDepthwiseConv2D} if suffix != ".keras" else None
+    custom = {} if suffix == ".keras" else legacy.custom_objects(path)
     try:
-        loaded = keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=True)
+        # In scope, not only handed over: wrappers such as Bidirectional look their inner layer up there.
+        with keras.saving.custom_object_scope(custom):
+            loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
     except Exception as error:  # Keras has no type of its own for what can be wrong with a file
         raise InputError(_reason(path, error)) from error
     return loaded
@@ -135,23 +138,6 @@ def _reason(path: Path, error: Exception) -> str:
     if "No model config" in text:
         return f"{path} holds weights without a model; write a function that builds the model and loads them."
     return f"{path} is not a model that Keras can load: {type(error).__name__}: {text[:240]}"
-
-
-class _LegacyDepthwiseConv2D:
-    """Stands in for `DepthwiseConv2D` while a legacy `.h5` is read: Keras 2 wrote a `groups` that Keras 3 refuses."""
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "keras.layers.Layer":
-        import keras
-
-        kept = dict(config)
-        groups = kept.pop("groups", None)
-        if groups is not None:
-            # Keras 2 ignored it: a depthwise convolution is grouped by its nature.
-            _log.warning(
-                "Layer %s: the legacy argument groups=%s was dropped; it had no effect.", kept.get("name"), groups
-            )
-        return keras.layers.DepthwiseConv2D.from_config(kept)
 
 
 def _call_builder(spec: str) -> "keras.Model":

@@ -104,7 +104,7 @@ def noisy(
             if drawn[0] != block.first:
                 drawn = block.first, _draws(job.batch, range(block.first, block.last), seed)
             x = job.batch.part(block.start, block.stop)
-            deviations = [np.asarray(noise * _span(array), array.dtype) for array in x]
+            deviations = [np.asarray(noise * span(array), array.dtype) for array in x]
             doubt, results = job.run("noisy", body, [*x, *drawn[1], *deviations, *job.plan.repeated(block.rows)])
             doubtful = doubtful or bool(doubt)
             for moment, (mean, spread) in zip(moments, results, strict=True):
@@ -117,11 +117,11 @@ def noisy(
 def _noisy_body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any]]:
     n = scored.inputs
     x, draws, deviations, arguments = tensors[:n], tensors[n : 2 * n], tensors[2 * n : 3 * n], tensors[3 * n :]
-    copies = [_flat(xi[:, None] + di[:, None] * ni[None]) for xi, ni, di in zip(x, draws, deviations, strict=True)]
+    copies = [flat(xi[:, None] + di[:, None] * ni[None]) for xi, ni, di in zip(x, draws, deviations, strict=True)]
     gradients, doubtful, _ = input_gradients(scored, "", model, copies, arguments)
     moments = []
     for image, g in zip(x, gradients, strict=True):
-        each = _by_image(g, image)
+        each = by_image(g, image)
         mean = tf.reduce_mean(each, axis=1)
         moments.append((mean, tf.reduce_sum((each - mean[:, None]) ** 2, axis=1)))
     return tf.reduce_any(doubtful), moments
@@ -138,7 +138,7 @@ def _draws(batch: Batch, samples: range, seed: int) -> list[Array]:
     return [np.stack([draw(array.shape[1:], dtype, i, sample) for sample in samples]) for i, (array, dtype) in pairs]
 
 
-def _span(array: Array) -> Array:
+def span(array: Array) -> Array:
     axes = tuple(range(1, array.ndim))
     return np.asarray(array.max(axis=axes, keepdims=True) - array.min(axis=axes, keepdims=True))
 
@@ -188,11 +188,11 @@ def _path_body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any
         tensors[2 * n : 2 * n + 3],
         tensors[2 * n + 3 :],
     )
-    path = [_flat(_between(a, b, places)) for a, b in zip(x0, x, strict=True)]
+    path = [flat(_between(a, b, places)) for a, b in zip(x0, x, strict=True)]
     gradients, doubtful, score = input_gradients(scored, "", model, path, arguments)
     sums = []
     for image, g in zip(x, gradients, strict=True):
-        each = _by_image(g, image)
+        each = by_image(g, image)
         sums.append(tf.einsum("bs...,s->b...", each, tf.cast(weights, each.dtype)))
     scores = tf.reshape(tf.cast(score, tf.float64), [tf.shape(x[0])[0], -1])
     return tf.reduce_any(doubtful), sums, tf.linalg.matvec(scores, ends)
@@ -203,14 +203,14 @@ def _between(start: Any, end: Any, places: Any) -> Any:
     return start[:, None] + tf.reshape(tf.cast(places, end.dtype), shape) * (end - start)[:, None]
 
 
-def _flat(copies: Any) -> Any:
+def flat(copies: Any) -> Any:
     """`(images, points, ...)` as `(images * points, ...)`."""
     flat = tf.reshape(copies, tf.concat([[-1], tf.shape(copies)[2:]], 0))
     flat.set_shape([None, *copies.shape[2:]])
     return flat
 
 
-def _by_image(flat: Any, image: Any) -> Any:
+def by_image(flat: Any, image: Any) -> Any:
     """`(images * points, ...)` as `(images, points, ...)`."""
     return tf.reshape(flat, tf.concat([[tf.shape(image)[0], -1], tf.shape(image)[1:]], 0))
 

@@ -112,10 +112,10 @@ def _warped(pictures: Any, cosine: Any, sine: Any, shift: tuple[Any, Any]) -> An
     row = [
         cosine,
         -sine,
-        middle_x - cosine * middle_x + sine * middle_y + shift[1] * width,
+        middle_x - cosine * middle_x + sine * middle_y + shift[1] * (width - 1),
         sine,
         cosine,
-        middle_y - sine * middle_x - cosine * middle_y + shift[0] * height,
+        middle_y - sine * middle_x - cosine * middle_y + shift[0] * (height - 1),
         0.0,
         0.0,
     ]

@@ -99,10 +99,18 @@ def probability_model(model: "keras.Model") -> "keras.Model":
     """The model with a Softmax behind its logits, flat: the same layers, the same weights, one more layer.
 
     So `probability_model(model).layers[1].output` are the maps of the first convolution, as on the model itself.
+
+    Raises:
+        InputError: the model is not built.
     """
     import keras
 
-    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name="probability_model")
+    if not model.built:
+        raise InputError(f"The model {model.name!r} is not built yet: give it an Input, or call it once on an image.")
+    # A Sequential that was never called has `outputs`, but no `output`.
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])
+    return keras.Model(inputs, probabilities, name="probability_model")
 
 
 def wrapped_probability_model(model: "keras.Model") -> "keras.Model":

@@ -63,7 +63,9 @@ class Board:
     """A board as its data sheet describes it.
 
     `stack` is how many bytes of RAM are set aside for the stack. `port` names the folder under firmware/ports that
-    knows the chip's own serial port, None where there is none yet; `port_options` are the port's macros.
+    knows the chip's own serial port, None where there is none yet; `port_options` are the port's macros. `usb` are the
+    ids (vendor:product) that its serial port has on USB, `dtr` and `rts` how these lines stand while the firmware runs,
+    `reset` the line whose pulse resets the board: `"dtr"`, `"rts"` or `"none"`.
     """
 
     name: str
@@ -78,6 +80,10 @@ class Board:
     stack: int = 4096
     port: str | None = None
     port_options: tuple[str, ...] = ()
+    usb: tuple[str, ...] = ()
+    dtr: bool = True
+    rts: bool = True
+    reset: str = "none"
 
     @property
     def flash(self) -> Region:
@@ -156,6 +162,10 @@ def _board(name: str, data: dict[str, Any]) -> Board:
         link=str(data["link"]),
         data_sheet=str(data["data_sheet"]),
         stack=int(data.get("stack", 4096)),
+        usb=tuple(str(pair).lower() for pair in data.get("usb", ())),
+        dtr=bool(data.get("dtr", True)),
+        rts=bool(data.get("rts", True)),
+        reset=str(data.get("reset", "none")),
         port=None if data.get("port") is None else str(data["port"]),
         port_options=tuple(str(option) for option in data.get("port_options", ())),
     )

@@ -139,8 +139,12 @@ def compile_firmware(
     name: str = "the model",
     optimize: str = "O2",
     port: str = EMULATED,
+    flags: Sequence[str] = (),
 ) -> Build:
-    """Compile generated `files` with the `kernels` for `board`: what `build` does when the C is there."""
+    """Compile generated `files` with the `kernels` for `board`: what `build` does when the C is there.
+
+    `flags` go to the compiler as they are.
+    """
     folder = Path(out)
     script = folder / "link.ld"
     start = zig.FIRMWARE / "ports" / ("start_arm.c" if board.core.architecture == "arm" else "start_riscv.c")
@@ -153,6 +157,7 @@ def compile_firmware(
         f"-Wl,-T,{script}",
         *_common(folder, files, kernels, outputs, optimize, board.name),
         *(f"-D{option}" for option in board.port_options if port == board.port),
+        *flags,
         str(start),
         str(port_file),
     ]

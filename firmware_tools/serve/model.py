@@ -36,6 +36,8 @@ class ServedModel:
 
     def __init__(self, path: str | os.PathLike[str], *, kernels: str = "default", threads: int = 1) -> None:
         data = _read(Path(path))
+        if threads < 1:
+            raise ServeError(f"At least one thread has to run; {threads} were asked for.")
         module = _runtime()
         self.name = Path(path).name
         self.digest = zlib.crc32(data)
@@ -44,10 +46,12 @@ class ServedModel:
         self.engine = f"{distribution} {metadata.version(distribution)}, {kernels} kernels, {threads} thread(s)"
         nodes = _nodes(_interpreter(module, data, kernels, threads))
         made = [int(tensor) for node in nodes for tensor in node["outputs"]]
-        self.outputs = outputs_of(data)
+        try:
+            self.outputs = outputs_of(data)
+        except ValueError as error:
+            raise ServeError(f"{path} is {error}.") from error
         every = [*self.outputs, *(tensor for tensor in made if tensor not in self.outputs)]
         self._interpreter = _interpreter(module, with_outputs(data, every), kernels, threads)
-        self._interpreter.allocate_tensors()
         details = {int(detail["index"]): detail for detail in self._interpreter.get_tensor_details()}
         self.inputs = [int(detail["index"]) for detail in self._interpreter.get_input_details()]
         births = dict.fromkeys(self.inputs, 0)
@@ -81,12 +85,12 @@ class ServedModel:
             for index, data in inputs.items():
                 kind, shape = self._kinds[index]
                 self._interpreter.set_tensor(index, np.frombuffer(data, kind).reshape(shape))
-            self._interpreter.invoke()
             made = {tensor for _, outputs in self.ops for tensor in outputs}
             try:
+                self._interpreter.invoke()
                 return {**inputs, **{index: self._interpreter.get_tensor(index).tobytes() for index in made}}
-            except ValueError as error:
-                raise ServeError(f"The runtime does not show a tensor of {self.name}: {error}.") from error
+            except (ValueError, RuntimeError) as error:
+                raise ServeError(f"The runtime does not run {self.name}: {error}.") from error
 
 
 def _read(path: Path) -> bytes:
@@ -113,13 +117,13 @@ def _interpreter(module: Any, data: bytes, kernels: str, threads: int) -> Any:
     if resolver is None:
         raise ServeError(f"There are no kernels {kernels!r}; there are default and reference.")
     try:
-        return module.Interpreter(
-            model_content=data,
-            num_threads=threads,
-            experimental_op_resolver_type=module.OpResolverType[resolver],
+        made = module.Interpreter(
+            model_content=data, num_threads=threads, experimental_op_resolver_type=module.OpResolverType[resolver]
         )
+        made.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ServeError(f"The runtime does not take this model: {str(error).splitlines()[0]}.") from error
+    return made
 
 
 def _nodes(interpreter: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ def sparseness(maps: Any) -> Doubles:
 
         sum_i (2 i - n - 1) |phi|_(i) / (n sum |phi|),    |phi|_(1) <= ... <= |phi|_(n)
 
-    A map that is zero everywhere points at nothing: 0. Source: Chalasani et al. 2020, section 4.
+    A map that is zero everywhere points at nothing: 0. Source: Chalasani et al. 2020.
 
     Args:
         maps: (B, h, w), or one (h, w).
@@ -33,7 +33,7 @@ def complexity(maps: Any) -> Doubles:
     """The entropy of |phi| as shares of its sum, `(B,)`: -sum p ln p, in nats.
 
     0 where one pixel has everything, ln n where all n weigh the same (and for a map that is zero everywhere). Source:
-    Bhatt, Weller and Moura 2020, definition 3.
+    Bhatt, Weller and Moura 2020, section 2.
 
     >>> complexity(np.array([[0, 7], [0, 0]])).tolist(), float(complexity(np.ones((2, 2)))[0].round(4))
     ([0.0], 1.3863)

@@ -30,7 +30,7 @@ def deletion(
         (1 / n) sum_{s=1..n} (y_{s-1} + y_s) / 2,    y_s = y(x with the s/n most relevant pixels at the baseline)
 
     The trapezoid rule over the share of pixels, 0 to 1. With `target.probability(k)` it is the paper's figure. Source:
-    Petsiuk, Das and Saenko 2018, section 3.3 (one pixel row a step, baseline 0 there).
+    Petsiuk, Das and Saenko 2018 (there 224 pixels a step and baseline 0).
 
     Args:
         predict: a Keras model, or a function of images that returns scores (B, K).
@@ -68,7 +68,7 @@ def insertion(
     """The area under the insertion curve, `(B,)`; higher is better.
 
     As `deletion`, but from the baseline (by default the blurred image, as in the paper) the most relevant pixels come
-    back first. Source: Petsiuk, Das and Saenko 2018, section 3.3.
+    back first. Source: Petsiuk, Das and Saenko 2018.
     """
     curve = insertion_curve(
         predict, images, maps, target, steps=steps, baseline=baseline, seed=seed, batch_size=batch_size

@@ -31,7 +31,8 @@ def pixels_of(predict: Any, images: Any) -> Array:
 
 def fixed_target(predict: Any, images: Array, target: Any) -> Any:
     """The target with each image's own prediction in the place of None, so that changed images keep it."""
-    if target is not None and not (isinstance(target, Target) and target.classes == (None,)):
+    own = len(target.classes) == 1 and target.classes[0] is None if isinstance(target, Target) else target is None
+    if not own:
         return target
     if isinstance(predict, keras.Model):
         found: Array = predictions(predict, images, output=target.name if isinstance(target, Target) else None)
@@ -46,10 +47,16 @@ def rows_of(target: Any, rows: Sequence[int] | Array) -> Any:
         return dataclasses.replace(
             target,
             classes=tuple(rows_of(k, rows) for k in target.classes),
-            mask=target.mask[rows] if target.mask is not None and target.mask.ndim == 3 else target.mask,
+            mask=_own_rows(target.mask, rows, each=3),
+            reference=_own_rows(target.reference, rows, each=2),
         )
     several = isinstance(target, (list, tuple, np.ndarray)) and np.ndim(target) == 1
     return np.asarray(target)[rows] if several else target
+
+
+def _own_rows(part: Any, rows: Sequence[int] | Array, *, each: int) -> Any:
+    """The rows of an array of `each` axes, one row for each image; fewer axes are common to all images."""
+    return part[rows] if part is not None and part.ndim == each else part
 
 
 def own_classes(predict: Callable[[Array], Any], images: Array) -> Array:

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 Order = Literal["both", "most", "least"]
 
-# The eight neighbours' weights are 1/6 beside and 1/12 across (Rong et al. 2022, section 4.2): this, without its centre
+# The eight neighbours' weights are 1/6 beside and 1/12 across (Rong et al. 2022): this, without its centre
 # 4/12, is separable: [1 2 1]' [1 2 1] / 12.
 _SIDE = np.array([1.0, 2.0, 1.0], np.float32)
 _CENTRE = np.float32(4.0 / 12.0)
@@ -39,7 +39,7 @@ def road(
     """ROAD, remove and debias, `(B,)`: the mean score over the percentages of pixels removed.
 
     A removed pixel becomes the weighted mean of its eight neighbours (1/6 beside, 1/12 across), removed or not, which
-    is one linear system for each picture, plus a little noise. Source: Rong et al. 2022, section 4.2.
+    is one linear system for each picture, plus a little noise. Source: Rong et al. 2022.
 
     Args:
         predict, images, maps, target, batch_size: as of `deletion`.

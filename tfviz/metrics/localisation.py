@@ -20,7 +20,7 @@ Mask = npt.NDArray[np.bool_]
 def pointing_game(maps: Any, masks: Any, *, tolerance: int = 0) -> Doubles:
     """1 where the map's largest value lies on the object, else 0, `(B,)`; higher is better.
 
-    Where several pixels are largest, the share of them that hits. Source: Zhang et al. 2018, section 4.2, with a
+    Where several pixels are largest, the share of them that hits. Source: Zhang et al. 2018, with a
     tolerance of 15 pixels on full-size photographs.
 
     Args:
@@ -45,7 +45,7 @@ def pointing_game(maps: Any, masks: Any, *, tolerance: int = 0) -> Doubles:
 def relevance_mass(maps: Any, masks: Any) -> Doubles:
     """Relevance mass accuracy, `(B,)`, 0..1: sum of phi+ on the object / sum of phi+; higher is better.
 
-    Source: Arras, Osman and Samek 2022, section 3.2. Arguments and errors as of `pointing_game`.
+    Source: Arras, Osman and Samek 2022. Arguments and errors as of `pointing_game`.
 
     >>> float(relevance_mass(np.array([[[1.0, 3.0]]]), np.array([[[False, True]]]))[0])
     0.75
@@ -57,8 +57,8 @@ def relevance_mass(maps: Any, masks: Any) -> Doubles:
 def relevance_rank(maps: Any, masks: Any) -> Doubles:
     """Relevance rank accuracy, `(B,)`, 0..1: of the K largest values, K the object's pixels, the share on the object.
 
-    Among equal values at the border of the K, the share that a lot would draw. Source: Arras, Osman and Samek 2022,
-    section 3.2. Arguments and errors as of `pointing_game`.
+    Among equal values at the border of the K, the share that a lot would draw. Source: Arras, Osman and
+    Samek 2022. Arguments and errors as of `pointing_game`.
 
     >>> float(relevance_rank(np.array([[[1.0, 3.0, 2.0]]]), np.array([[[True, True, False]]]))[0])
     0.5

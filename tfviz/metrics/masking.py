@@ -23,7 +23,7 @@ def average_drop(
     """The share of the score that is lost when only the map's part is seen, max(0, y - o) / y, `(B,)`; lower is better.
 
     y is the image's score, o the masked one's; the paper's average drop is 100 times the mean. Source: Chattopadhay et
-    al. 2018, section 5.1. Arguments as of `deletion`.
+    al. 2018. Arguments as of `deletion`.
 
     Raises:
         InputError: a score below 0, of which no share can be lost: give `target.probability(k)`.
@@ -44,7 +44,7 @@ def average_increase(
 ) -> Doubles:
     """1 where the score rises when only the map's part is seen, else 0, `(B,)`; higher is better.
 
-    Also called "increase in confidence". Source: Chattopadhay et al. 2018, section 5.1. Arguments as of `deletion`.
+    Also called "increase in confidence". Source: Chattopadhay et al. 2018. Arguments as of `deletion`.
     """
     whole, masked = _scores(predict, images, maps, target, baseline, batch_size)
     return np.asarray(masked > whole, np.float64)
@@ -55,7 +55,7 @@ def average_gain(
 ) -> Doubles:
     """The share of what was missing to certainty that is won, max(0, o - y) / (1 - y), `(B,)`; higher is better.
 
-    Source: Zhang et al. 2023 (Opti-CAM), section 4.2. Arguments as of `deletion`.
+    Source: Zhang et al. 2023 (Opti-CAM). Arguments as of `deletion`.
 
     Raises:
         InputError: a score outside 0..1: give `target.probability(k)`.

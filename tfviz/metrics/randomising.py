@@ -50,7 +50,7 @@ def randomisation(
     Maps that stay alike show the picture (its edges), not what the network learned. Cascading: each step randomises
     one layer more; independent: one layer at a time. A kernel (two axes or more) becomes normal noise of the same root
     mean square; other weights (biases, statistics of normalisation) change places among themselves. So the signals
-    keep their scale, and variances stay positive. Source: Adebayo et al. 2018, section 3.
+    keep their scale, and variances stay positive. Source: Adebayo et al. 2018.
 
     The model is not touched: the weights are those of a private copy (`tfviz.metrics.private`).
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tfviz import image
 from tfviz.errors import InputError
 from tfviz.metrics.fixing import class_scores, whole_scores
-from tfviz.passes import Scored
+from tfviz.passes import Scored, warn_of_probabilities
 from tfviz.perturb._columns import columns
 from tfviz.stream import Block, blocks, chunk_size
 from tfviz.tap import Batch, execute, prepare, steady
@@ -114,11 +114,15 @@ class _OfModel:
     def __init__(self, model: Any, batch: Batch, wanted: Plan) -> None:
         self._model, self._wanted = model, wanted
         self._body = _Body(Scored(batch, wanted))
+        self._warned = False
 
     def __call__(self, copies: Array, rows: Array) -> Doubles:
         arguments = [copies, *self._wanted.repeated(rows)]
         key = "scores of copies", self._wanted.key
-        found = execute(self._model, key, self._body, arguments, function=self._wanted.function)
+        found, doubtful = execute(self._model, key, self._body, arguments, function=self._wanted.function)
+        if not self._warned and np.any(doubtful):
+            self._warned = True
+            warn_of_probabilities(True)
         return np.asarray(found, np.float64)
 
 
@@ -127,7 +131,8 @@ class _Body:
         self._scored = scored
 
     def __call__(self, model: Any, *tensors: Any) -> Any:
-        return self._scored(model, tensors[:1], tensors[1:], (), None)[0]
+        score, _, doubtful = self._scored(model, tensors[:1], tensors[1:], (), None)
+        return score, doubtful
 
 
 class _OfFunction:

@@ -32,7 +32,7 @@ def max_sensitivity(
         max over x' with |x' - x|_inf <= r  of  ||phi(x') - phi(x)|| / ||phi(x)||
 
     over random x', uniform in the ball; r is `radius` times the image's span. A map that is zero everywhere has no
-    size to compare with: 1 if it becomes another, else 0. Source: Yeh et al. 2019, definition 3.1.
+    size to compare with: 1 if it becomes another, else 0. Source: Yeh et al. 2019, section 3.
 
     Args:
         predict, images, maps, target: as of `deletion`; what is explained stays the class of the unchanged image.

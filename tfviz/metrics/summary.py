@@ -39,7 +39,7 @@ class Estimate:
     """A mean over pictures with its 95 % bootstrap interval.
 
     `beats_random`: it is better than each random row, and the interval of the difference to it, picture by picture,
-    leaves out 0. None where the metric does not compare with random maps, or the row is one.
+    leaves out 0. None where the metric is no merit, or the row is a random one.
     """
 
     mean: float
@@ -75,13 +75,13 @@ class Evaluation:
             "images": self.images,
             "seed": self.seed,
             "interval": "95 %, percentile bootstrap over pictures, 2000 resamples",
-            "ranking": "mean rank among the methods within each group of metrics, then over the groups; 1 is best",
+            "ranking": "mean rank over the ranked metrics of each group, then over the groups; 1 is best",
             "metrics": [
                 {
                     "name": metric.name,
                     "group": metric.group,
                     "better": "higher" if metric.higher else "lower",
-                    "ranks": metric.ranks,
+                    "ranked": metric.merit,
                     "what": metric.line,
                     "source": metric.source,
                 }
@@ -136,7 +136,7 @@ def _estimates(values: Mapping[str, Doubles], metric: Metric, blind: Sequence[st
     found = {}
     for i, name in enumerate(names):
         beats = None
-        if metric.against_random and bars and name not in blind:
+        if metric.merit and bars and name not in blind:
             beats = all(np.percentile(sign * (means[:, i] - means[:, bar]), _TAILS[0]) > 0 for bar in bars)
         found[name] = Estimate(float(table[:, i].mean()), float(low[i]), float(high[i]), len(table), beats)
     return found
@@ -154,10 +154,10 @@ def resampled_means(values: Doubles, seed: int, *, resamples: int = _RESAMPLES) 
 
 
 def _ranks(rows: Sequence[Mapping[str, Estimate]], metrics: Sequence[Metric]) -> list[float]:
-    """Each row's mean rank, from 1: over the metrics of a group, then over the groups, so that no group weighs more."""
+    """Each row's mean rank, from 1: over a group's metrics of merit, then over the groups, none weighing more."""
     groups: dict[str, list[Doubles]] = {}
     for metric in metrics:
-        if metric.ranks:
+        if metric.merit:
             sign = -1 if metric.higher else 1
             means = np.array([[sign * row[metric.name].mean for row in rows]])
             groups.setdefault(metric.group, []).append(mean_ranks(means)[0] + 1)

@@ -85,13 +85,12 @@ class Metric:
     batches: int | None = None
 
     @property
-    def ranks(self) -> bool:
-        """Whether it counts for the ranking: concentration is a property, not a merit."""
-        return self.group != "concentrated"
+    def merit(self) -> bool:
+        """Whether it counts for the ranking, and random maps are the bar to pass.
 
-    @property
-    def against_random(self) -> bool:
-        """Whether random maps are a bar to pass: they hang on no weights, and nothing is less stable."""
+        The others are conditions and properties that a worthless map may meet: one that is the same everywhere is
+        perfectly stable, a random one keeps nothing when the weights change, one dot is as concentrated as can be.
+        """
         return self.group in ("faithful", "on the object")
 
 

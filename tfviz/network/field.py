@@ -167,7 +167,7 @@ def _edges(model: Any, tap: Tap, maps: tuple[int, int, int], axis: int, shape: t
     return found
 
 
-def _span(line: Mask) -> tuple[int, int]:
+def _span(line: Any) -> tuple[int, int]:
     at = np.flatnonzero(line)
     return (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
 

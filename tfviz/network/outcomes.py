@@ -113,7 +113,9 @@ def correct_and_wrong(
     with steady(model):
         for portion in portions(data, preprocess, batch_size or chunk_size(model.input_shape[1:3])):
             stop = portion.first + len(portion.inputs)
-            truth = _truth(portion.labels if given is None else given[portion.first : stop], len(portion.inputs), classes)
+            truth = _truth(
+                portion.labels if given is None else given[portion.first : stop], len(portion.inputs), classes
+            )
             logits = _logits(model, portion.inputs, batch_size)
             said = logits.argmax(axis=1)
             np.add.at(counts, (truth, said), 1)
@@ -164,7 +166,9 @@ def _truth(labels: Array | None, count: int, classes: int) -> Array:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise InputError(f"{count} pictures need as many class numbers, not {labels.dtype} {labels.shape}.")
     if labels.min() < 0 or labels.max() >= classes:
-        raise InputError(f"The labels go from {labels.min()} to {labels.max()}; the model has classes 0 to {classes - 1}.")
+        raise InputError(
+            f"The labels go from {labels.min()} to {labels.max()}; the model has classes 0 to {classes - 1}."
+        )
     return labels
 
 

@@ -170,8 +170,6 @@ def _merge(
         # A copy of its own, so that the rest of the portion is let go.
         picture = portion.pictures[at].copy()
         position = portion.first + int(at)
-        best.append(
-            Excitation(float(values[at]), position, portion.names[at], place, boxes.box(place), picture)
-        )
+        best.append(Excitation(float(values[at]), position, portion.names[at], place, boxes.box(place), picture))
         best.sort(key=lambda one: (-one.value, one.position))
         del best[k:]

@@ -44,6 +44,10 @@ def kernel_shap(
 
     Raises:
         InputError: fewer than 2 samples; what does not fit.
+
+    >>> picture, halves = np.array([[[2.0], [3.0]]]), np.array([[0, 1]])
+    >>> kernel_shap(lambda x: x.prod(axis=(1, 2, 3)), picture, segments=halves, fill=1.0).round(4)
+    array([[[2., 3.]]], dtype=float32)
     """
     check_samples(samples, 2)
     with subject(predict, images, target, fill=fill, class_names=class_names, batch_size=batch_size) as asked:

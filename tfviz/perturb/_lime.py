@@ -46,6 +46,10 @@ def lime(
 
     Raises:
         InputError: no samples, a width that is not above 0, a negative alpha; what does not fit.
+
+    >>> picture, halves = np.array([[[2.0], [3.0]]]), np.array([[0, 1]])
+    >>> lime(lambda x: x.sum(axis=(1, 2, 3)), picture, segments=halves, alpha=0, fill=0.0).round(4)
+    array([[[2., 3.]]], dtype=float32)
     """
     check_samples(samples)
     if not kernel_width > 0 or not alpha >= 0:

@@ -11,6 +11,7 @@ from tfviz.plot.canvas import save
 from tfviz.plot.grid import feature_map_grid, kernel_grid, side_by_side
 from tfviz.plot.network import layer_maps
 from tfviz.plot.pictures import picture_grid
+from tfviz.plot.scoreboard import scoreboard
 from tfviz.plot.units import channel_bars, confusion_rows, excitation_rows
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "overlay_beside",
     "picture_grid",
     "save",
+    "scoreboard",
     "side_by_side",
 ]

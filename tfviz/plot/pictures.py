@@ -57,7 +57,7 @@ def picture_grid(
     across = min(columns or columns_for(len(values)), len(values))
     down = -(-len(values) // across)
     aspect = values.shape[1] / values.shape[2]
-    figure = new_figure(max(3.2, 1.6 * across + 0.2), (1.6 * aspect + 0.25) * down + (0.45 if title else 0.1))
+    figure = new_figure(max(3.2, 1.6 * across + 0.2), (1.55 * aspect + 0.22) * down + (0.45 if title else 0.1))
     places = figure.subplots(down, across, squeeze=False).ravel()
     for axes in places:
         axes.axis("off")
@@ -86,7 +86,7 @@ def tile_rows(rows: Sequence[tuple[str, Sequence[Tile]]], *, heads: Sequence[str
     if not across:
         raise InputError("There is no picture to draw.")
     aspect = next(t.picture.shape[0] / t.picture.shape[1] for _, tiles in rows for t in tiles)
-    height = (_CELL * aspect + 0.25) * len(rows) + (0.4 if title else 0.1) + (0.2 if heads else 0)
+    height = (_CELL * aspect + 0.18) * len(rows) + (0.4 if title else 0.1) + (0.2 if heads else 0)
     figure = new_figure(_LABEL + _CELL * across, height)
     places = figure.subplots(
         len(rows), across + 1, squeeze=False, gridspec_kw={"width_ratios": (_LABEL, *([_CELL] * across))}

@@ -15,7 +15,7 @@ _GOOD, _PLAIN, _BLIND = "#31688e", "#8a8a8a", "#b2622a"
 
 
 def scoreboard(evaluation: Any, *, title: str = "") -> "Figure":
-    """Panels of a `tfviz.evaluate`: dots are means over the pictures, bars their 95 % intervals, the best method on top.
+    """Panels of a `tfviz.evaluate`: dots are means over the pictures, bars 95 % intervals, the best method on top.
 
     Blue methods beat random maps on that metric, grey ones do not; orange are the random maps themselves, with a dashed
     line at the better of them. Each panel's title says which way is better.
@@ -57,16 +57,15 @@ def _label(row: Any) -> str:
 def _panel(axes: Any, rows: Any, metric: Any) -> None:
     better = max if metric.higher else min
     blind = [row.estimates[metric.name].mean for row in rows if row.rank is None]
-    if blind and metric.against_random:
+    if blind and metric.merit:
         axes.axvline(better(blind), color=_BLIND, linewidth=0.8, linestyle="--")
     for height, row in enumerate(rows):
         estimate = row.estimates[metric.name]
         colour = _BLIND if row.rank is None else _GOOD if estimate.beats_random else _PLAIN
         axes.plot([estimate.low, estimate.high], [height, height], color=colour, linewidth=1.6)
         axes.plot([estimate.mean], [height], "o", color=colour, markersize=4)
-    axes.set_title(f"{metric.name}\n{'higher' if metric.higher else 'lower'} is better", fontsize=8)
-    if not metric.ranks:
-        axes.set_title(f"{metric.name}\na property, not a merit", fontsize=8)
+    way = f"{'higher' if metric.higher else 'lower'} is better" if metric.merit else "tells, does not rank"
+    axes.set_title(f"{metric.name}\n{way}", fontsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(labelsize=7, left=False)
     axes.grid(axis="y", color="#eeeeee", linewidth=0.6)

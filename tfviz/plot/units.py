@@ -41,7 +41,7 @@ def excitation_rows(
     rows = []
     for number, (channel, best) in enumerate(list(found.items())[:limit]):
         tiles = [] if made is None else [Tile(made[number], "made for it")]
-        tiles += [Tile(one.picture, f"{one.value:.3g} in {one.name}", box=one.box) for one in best]
+        tiles += [Tile(one.picture, f"{one.value:.3g} (picture {one.position})", box=one.box) for one in best]
         rows.append((f"channel {channel}", tiles))
     note = f"the first {limit} of {len(found)} channels" if len(found) > limit else ""
     return tile_rows(rows, title=": ".join(part for part in (title, note) if part))
@@ -94,14 +94,15 @@ def channel_bars(statistics: Mapping[str, "ChannelStatistics"], *, title: str = 
     """
     if not statistics:
         raise InputError("There is no layer to draw.")
-    figure = new_figure(8.6, 1.15 * len(statistics) + 0.7)
+    figure = new_figure(8.6, 1.2 * len(statistics) + 0.5)
     for axes, layer in zip(figure.subplots(len(statistics), 1, squeeze=False)[:, 0], statistics.values(), strict=True):
         shares = 100 * layer.active[:limit]
         colours = np.where(layer.rare, _RARE, RIGHT).astype(object)
         colours[layer.saturated] = WRONG
         axes.bar(np.arange(len(shares)), shares, width=0.85, color=list(colours[:limit]))
         dead = np.flatnonzero(layer.dead[:limit])
-        axes.plot(dead, np.full(len(dead), 6), "x", color=_DEAD, markersize=5, clip_on=False)
+        axes.plot(dead, np.full(len(dead), 6), "x", color=_DEAD, markersize=5)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_ylim(0, 100)
         axes.set_xlim(-0.7, len(shares) - 0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfviz.errors import InputError, RetracingWarning, warn
 from tfviz.tap.fingerprint import Fingerprint
-from tfviz.tap.images import check_model
+from tfviz.tap.images import check_layout, check_model
 
 Array = npt.NDArray[Any]
 Body = Callable[..., Any]
@@ -80,6 +80,7 @@ def _state(model: Any) -> _State:
         state = _states.setdefault(model, _State())
         fingerprint = Fingerprint(model)
         if state.fingerprint is None or not state.fingerprint.same(fingerprint):
+            check_layout(model)
             state.programs.clear()
             state.notes.clear()
             state.fingerprint = fingerprint

@@ -1,18 +1,7 @@
-"""What a picture is made to maximise: small functions that return objectives, which add and multiply like numbers.
+"""Objectives of layers and outputs: channels, neurons, directions, classes, and how much pictures differ in them."""
 
-    0.2 * channel("conv1", 3) + 0.8 * logit(2) - 1e-4 * total_variation()
-
-An `Objective` is one number for each picture, built inside the compiled steps of `tfviz.maximize` from a `Scene`: the
-picture, the model's outputs and the layers that the objective asked for. Units, weights and classes are arguments of
-those steps, so that another unit compiles nothing. A sequence of units stands for several pictures, one for each.
-Source of the shape (objective x parametrisation x transforms): Olah, Mordvintsev and Schubert 2017, Feature
-Visualization.
-"""
-
-import dataclasses
-import operator
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,85 +9,12 @@ import tensorflow as tf
 
 from tfviz import target as targets
 from tfviz.errors import InputError
+from tfviz.objective.algebra import Bound, Objective, Scene
 from tfviz.tap import Tap, locate
 from tfviz.tap.derivative import as_answer
 
 Array = npt.NDArray[Any]
 Unit = int | Sequence[int]
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """What an objective sees in one step; `picture` is `(B, H, W, C)` before the transforms, black 0 and white 1."""
-
-    picture: Any
-    outputs: Any
-    tapped: Mapping[Tap, Any]
-    arrays: Sequence[Any]
-    variations: int
-
-    def maps(self, tap: Tap) -> Any:
-        """A layer's output as `(B, places, channels)`; of a layer without places, one place."""
-        values = as_answer(self.tapped[tap])
-        return tf.reshape(values, [tf.shape(values)[0], -1, values.shape[-1]])
-
-    def given(self, arrays: Sequence[Any]) -> "Scene":
-        """The same scene with other arrays."""
-        return dataclasses.replace(self, arrays=arrays)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bound:
-    """An objective checked against a model: what to keep, what to feed (a row for each picture), what builds it."""
-
-    key: Hashable
-    build: Callable[[Scene], Any]
-    taps: tuple[Tap, ...] = ()
-    arrays: tuple[Array, ...] = ()
-    outputs: bool = False
-
-
-Bind = Callable[[Any, int], Bound]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Objective:
-    """One number for each picture. `subjects` says how many different pictures it speaks of, None that it fits any.
-
-    >>> both = 0.5 * channel("conv", [1, 2]) + logit(0) - 0.1 * total_variation()
-    >>> both.subjects
-    2
-    """
-
-    bind: Bind
-    """`bind(model, subjects)` checks it against a model; its arrays have one row for each subject."""
-    subjects: int | None = None
-    compares: bool = False
-    """Whether it compares the variations of one subject, as `diversity` does."""
-
-    def __add__(self, other: Union["Objective", float]) -> "Objective":
-        return _combined("+", operator.add, self, other)
-
-    def __sub__(self, other: Union["Objective", float]) -> "Objective":
-        return _combined("-", operator.sub, self, other)
-
-    def __mul__(self, other: Union["Objective", float]) -> "Objective":
-        return _combined("*", operator.mul, self, other)
-
-    def __truediv__(self, other: float) -> "Objective":
-        return self * (1 / other)
-
-    def __radd__(self, other: float) -> "Objective":
-        return _combined("+", operator.add, other, self)
-
-    def __rsub__(self, other: float) -> "Objective":
-        return _combined("-", operator.sub, other, self)
-
-    def __rmul__(self, other: float) -> "Objective":
-        return _combined("*", operator.mul, other, self)
-
-    def __neg__(self) -> "Objective":
-        return self * -1.0
 
 
 def as_objective(thing: Any) -> Objective:
@@ -130,7 +46,7 @@ def neuron(layer: Any, k: Unit, place: tuple[int, int] | None = None) -> Objecti
             raise InputError(f"The output of {address!r} has shape {shape}, no places; maximise channel(...) of it.")
         ks = _units(k, subjects, shape[-1], address)
         if place is not None and not all(
-            0 <= at and (size is None or at < size) for at, size in zip(place, shape[1:3], strict=True)
+            at >= 0 and (size is None or at < size) for at, size in zip(place, shape[1:3], strict=True)
         ):
             raise InputError(f"Place {place} is not in the maps of {address!r}, which are {shape[1]} x {shape[2]}.")
         wanted = np.full((subjects, 2), -1 if place is None else place, np.int32)
@@ -161,8 +77,10 @@ def direction(layer: Any, vector: Any, *, power: float = 0.0) -> Objective:
     def bind(model: Any, subjects: int) -> Bound:
         address, tap, shape = _layer(model, layer)
         if directions.ndim != 2 or directions.shape[1] != shape[-1]:
-            raise InputError(f"A direction of shape {np.shape(vector)} was given; {address!r} has {shape[-1]} channels.")
-        rows = np.array(np.broadcast_to(directions, (subjects, shape[-1])))
+            raise InputError(
+                f"A direction of shape {np.shape(vector)} was given; {address!r} has {shape[-1]} channels."
+            )
+        rows = np.array(np.broadcast_to(directions, (subjects, directions.shape[1])))
 
         def build(scene: Scene) -> Any:
             v, exponent = scene.arrays
@@ -179,7 +97,7 @@ def direction(layer: Any, vector: Any, *, power: float = 0.0) -> Objective:
 def deep_dream(layer: Any) -> Objective:
     """Whatever a layer already sees, more of it: mean a ** 2. Source: Mordvintsev, Olah and Tyka 2015."""
 
-    def bind(model: Any, subjects: int) -> Bound:
+    def bind(model: Any, _subjects: int) -> Bound:
         _, tap, _ = _layer(model, layer)
         return Bound(("deep dream", tap), lambda scene: tf.reduce_mean(scene.maps(tap) ** 2, axis=(1, 2)), (tap,))
 
@@ -213,7 +131,7 @@ def diversity(layer: Any) -> Objective:
     Needs `count` above 1 in `tfviz.maximize`. Source: Olah, Mordvintsev and Schubert 2017.
     """
 
-    def bind(model: Any, subjects: int) -> Bound:
+    def bind(model: Any, _subjects: int) -> Bound:
         _, tap, _ = _layer(model, layer)
 
         def build(scene: Scene) -> Any:
@@ -227,76 +145,6 @@ def diversity(layer: Any) -> Objective:
         return Bound(("diversity", tap), build, (tap,))
 
     return Objective(bind, compares=True)
-
-
-def total_variation() -> Objective:
-    """The roughness of the picture, black 0 and white 1: sum |u(y+1, x) - u(y, x)| + |u(y, x+1) - u(y, x)|.
-
-    Subtract it. Source: Rudin, Osher and Fatemi 1992; Mahendran and Vedaldi 2015.
-    """
-
-
-    def build(scene: Scene) -> Any:
-        numbers = tf.cast(tf.size(scene.picture[0]), tf.float32)
-        return roughness(scene.picture) * numbers
-
-    return Objective(lambda _model, _subjects: Bound("total variation", build))
-
-
-def roughness(u: Any) -> Any:
-    """The total variation of pictures `(B, H, W, C)` for each of their numbers, `(B,)`."""
-    down = tf.reduce_sum(tf.abs(u[:, 1:] - u[:, :-1]), axis=(1, 2, 3))
-    across = tf.reduce_sum(tf.abs(u[:, :, 1:] - u[:, :, :-1]), axis=(1, 2, 3))
-    return (down + across) / tf.cast(tf.size(u[0]), u.dtype)
-
-
-def norm(power: float = 2.0) -> Objective:
-    """The size of the picture, black 0 and white 1: sum |u| ** power; `norm()` is |u|^2. Subtract it.
-
-    Source: Simonyan, Vedaldi and Zisserman 2013, section 2.
-    """
-
-    def bind(_model: Any, subjects: int) -> Bound:
-        exponents = np.full(subjects, power, np.float32)
-
-        def build(scene: Scene) -> Any:
-            exponent = scene.arrays[0][:, tf.newaxis, tf.newaxis, tf.newaxis]
-            return tf.reduce_sum(tf.abs(scene.picture) ** exponent, axis=(1, 2, 3))
-
-        return Bound("norm", build, (), (exponents,))
-
-    return Objective(bind)
-
-
-def _number(value: float) -> Objective:
-    def bind(_model: Any, subjects: int) -> Bound:
-        return Bound("number", lambda scene: scene.arrays[0], (), (np.full(subjects, value, np.float32),))
-
-    return Objective(bind)
-
-
-def _combined(sign: str, operation: Callable[[Any, Any], Any], *parts: Objective | float) -> Objective:
-    one, two = (part if isinstance(part, Objective) else _number(part) for part in parts)
-    counts = {part.subjects for part in (one, two)} - {None}
-    if len(counts) > 1:
-        raise InputError(f"The objectives speak of {' and '.join(map(str, counts))} pictures; give each the same number.")
-
-    def bind(model: Any, subjects: int) -> Bound:
-        left, right = one.bind(model, subjects), two.bind(model, subjects)
-        # The compiled steps keep these closures: they hold neither the model nor the parts.
-        build_left, build_right, cut = left.build, right.build, len(left.arrays)
-
-        def build(scene: Scene) -> Any:
-            return operation(
-                build_left(scene.given(scene.arrays[:cut])), build_right(scene.given(scene.arrays[cut:]))
-            )
-
-        taps = tuple(dict.fromkeys(left.taps + right.taps))
-        return Bound(
-            (sign, left.key, right.key), build, taps, left.arrays + right.arrays, left.outputs or right.outputs
-        )
-
-    return Objective(bind, counts.pop() if counts else None, one.compares or two.compares)
 
 
 def _unit_of(name: str, layer: Any, k: Unit, over_places: Callable[[Any], Any]) -> Objective:
