@@ -142,6 +142,14 @@ def test_data_without_masks_is_judged_without_them_and_asking_for_them_is_refuse
         tfviz.evaluate(brightness, [pictures], ["saliency"], metrics=["pointing-game"])
 
 
+def test_one_array_is_one_batch_and_a_data_set_is_read_in_batches(brightness):
+    array = bright_squares(5).images
+    found = tfviz.evaluate(brightness, array, ["saliency"], metrics=["sparseness"])
+    assert found.rows[0].estimates["sparseness"].images == 5
+    dogs = tfviz.data.load("dog-poses", limit=3, size=16, channels=1)
+    assert tfviz.evaluate(brightness, dogs, ["saliency"], metrics=["relevance-mass"]).images == 3
+
+
 def test_wrong_names_and_no_pictures_are_refused(brightness):
     with pytest.raises(InputError, match="near names: deletion"):
         tfviz.evaluate(brightness, [bright_squares(2)], ["saliency"], metrics=["deletions"])

@@ -9,11 +9,12 @@ import chain
 import numpy as np
 import pytest
 
-from firmware_tools import codegen, export, graph
+from firmware_tools import cli, codegen, export, graph
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.host import PipeTransport
 from firmware_tools.engines import open_engine
 from firmware_tools.export.facts import facts
+from tfviz import console
 from tfviz.errors import InputError
 from tfviz.preprocess import Sidecar, write_sidecar
 
@@ -187,3 +188,25 @@ def test_a_file_in_the_folders_place_is_one_sentence(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="is a file; a folder to write into is expected"):
         export.plain(chain.tflite_file(), tmp_path / "taken")
+
+
+def command(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        console.run(cli.app, [str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_the_command_writes_every_form_and_says_where(tmp_path, capsys):
+    folders = {form: tmp_path / form for form in ("out", "arduino", "tflm")}
+    options = [word for form, folder in folders.items() for word in (f"--{form}", folder)]
+    assert command("export", chain.tflite_file(), *options) == 0
+    said = capsys.readouterr()
+    assert all(str(folder) in said.out + said.err for folder in folders.values())
+    for name in ("out/CMakeLists.txt", "arduino/library.properties", "tflm/tflm_link.cpp", "tflm/link/server.c"):
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_the_command_without_a_form_says_which_there_are(tmp_path, capsys):
+    assert command("export", chain.tflite_file()) == 2
+    assert "--out DIR for plain C, --arduino DIR" in capsys.readouterr().err
+    assert command("export", tmp_path / "none.tflite", "--out", tmp_path) == 2

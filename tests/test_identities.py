@@ -300,7 +300,8 @@ def test_targets_are_the_quantities_that_they_are_called():
     @tf.function
     def all_of(logits):
         head = heads(tf.nn.softmax(logits))[0]
-        return {name: build(head, [k, 0 * k]) for name, build in target.QUANTITIES.items()}
+        options = {"rivals": (2, 0.5)}
+        return {name: build(head, [k, 0 * k], *options.get(name, ())) for name, build in target.QUANTITIES.items()}
 
     got = all_of(logits)
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -308,6 +309,9 @@ def test_targets_are_the_quantities_that_they_are_called():
     np.testing.assert_allclose(got["probability"], [p[0, 1], p[1, 2]], rtol=1e-14)
     np.testing.assert_allclose(got["cross_entropy"], -np.log([p[0, 1], p[1, 2]]), rtol=1e-14)
     np.testing.assert_allclose(got["difference"], [1, 3], rtol=1e-14)
+    q = np.exp([[1.0, -1.0], [0.0, 0.5]])
+    rivals = (q * [[1.0, -1.0], [0.0, 0.5]]).sum(-1) / q.sum(-1)
+    np.testing.assert_allclose(got["rivals"], [2 - 0.5 * rivals[0], 3 - 0.5 * rivals[1]], rtol=1e-14)
 
 
 def test_the_gradient_of_the_cross_entropy_is_probability_minus_truth_on_a_linear_model():

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import chain
 import numpy as np
 import pytest
 from tiny_firmware import DIGEST, MODEL_C, same_steps, tiny_graph, tiny_input, tiny_trace
@@ -112,12 +113,18 @@ def test_a_real_model_gives_the_same_bytes_and_instructions_as_the_other_emulato
     images = np.load(shared_data / "cifar10_subset.npz")["x_test"][:2].astype(np.int16) - 128
     with QemuBoard(machine, model, folder=tmp_path / "qemu") as qemu, EmulatedBoard("nucleo-f446re", model) as other:
         name = qemu.graph.tensors[qemu.graph.inputs[0]].name
-        for image in images.astype(np.int8):
-            mine, reference = (device.run({name: image[None]}) for device in (qemu, other))
-            assert same_steps(mine, reference)
+        runs = [[device.run({name: image[None]}) for device in (qemu, other)] for image in images.astype(np.int8)]
+    for mine, reference in runs:
+        assert same_steps(mine, reference)
     if machine != "mps2-an500":  # an M7: the compiler gives it other instructions
-        for one, step in zip(mine.steps, reference.steps, strict=True):
-            assert (one.instructions, step.instructions) == (0, 0) or 20 <= one.instructions - step.instructions <= 32
+        more = np.array(
+            [[a.instructions - b.instructions for a, b in zip(x.steps, y.steps, strict=True)] for x, y in runs]
+        ).min(
+            axis=0
+        )  # a request that is repeated on a busy computer interrupts an op, whose count then has the handler's
+        ran = np.array([step.instructions > 0 for step in runs[0][1].steps])
+        assert np.all((more[ran] >= 20) & (more[ran] <= 32))
+        assert np.all(more[~ran] == 0)
 
 
 @pytest.mark.slow
@@ -158,3 +165,16 @@ def test_an_image_that_is_none_is_a_sentence(tmp_path):
     image = tmp_path / "no.elf"
     with pytest.raises(LinkError, match=r"qemu:mps2-an386: QEMU (does not start|ended with exit code 1): .*no\.elf"):
         Device(QemuTransport("mps2-an386", image), tiny_graph(), digest=DIGEST)
+
+
+@pytest.mark.slow
+@needs_qemu
+def test_an_input_that_is_kept_is_not_sent_again(tmp_path):
+    image = (chain.pictures(1).astype(np.int16) - 128).astype(np.int8)
+    with QemuBoard("mps2-an386", chain.tflite_file(), folder=tmp_path, keep_input=True) as device:
+        inputs = {device.graph.tensors[device.graph.inputs[0]].name: image}
+        first = device.run(inputs)
+        sent = device.last_line_bytes
+        again = device.run(inputs, reference=first)
+        assert device.last_line_bytes < sent - image.size
+    assert same_steps(first, again)

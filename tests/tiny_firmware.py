@@ -36,7 +36,6 @@ const nn_model nn_the_model = {tensors, ops, p0, p5, digested, arena, 96, 6, 4, 
 """
 
 
-
 def model_c(width: int = 48) -> str:
     """The model for inputs of another width, a multiple of 12."""
     return re.sub(r"\b(48|24|96)\b", lambda size: str(int(size[0]) * width // 48), MODEL_C)

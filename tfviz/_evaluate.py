@@ -15,22 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz import registry
+from tfviz.data import Dataset
 from tfviz.errors import EmptyMapWarning, InputError
 from tfviz.metrics.baseline import random_maps
 from tfviz.metrics.summary import Evaluation, Scores, summarise
-from tfviz.metrics.table import Asked, Metric, find
+from tfviz.metrics.table import METRICS, Asked, Metric, find
 from tfviz.target import predictions
 
 Array = npt.NDArray[Any]
 Explain = Callable[[Any, Any, Any], Any]
 Advance = Callable[[int, str], None]
 
+BATCH = 32
 COARSE = 8
 
 
 def evaluate(
     model: Any,
-    batches: Iterable[Any],
+    data: Any,
     methods: Sequence[str] | Mapping[str, Explain],
     *,
     metrics: Sequence[str] | None = None,
@@ -53,13 +55,13 @@ def evaluate(
 
     Args:
         model: a built Keras model of pictures.
-        batches: things with `images` (B, H, W, C), and `masks` (B, H, W) bool or None, such as
-            `tfviz.data.load(...).batches(32)`; or arrays of images.
+        data: a `tfviz.data.Dataset`; its batches, or anything with `images` (B, H, W, C) and perhaps `masks`
+            (B, H, W) bool; or one array of images.
         methods: names of `tfviz.registry`; or functions `explain(model, images, classes) -> maps` by name.
         metrics: names of `tfviz.metrics.table.METRICS`; None for all that the data allows.
         target: a class for all pictures, or None.
         layer: address for the CAMs; None for the last layer with places.
-        preprocess: from the batches' images to the model's; None: as they are.
+        preprocess: from the data's images to the model's; None: as they are.
         steps: of deletion and insertion.
         samples: of mu-fidelity and infidelity.
         seed: of everything random, the bootstrap included.
@@ -72,7 +74,7 @@ def evaluate(
     wanted = [find(name) for name in metrics] if metrics is not None else None
     scores: dict[str, Scores] = {name: Scores() for name in explainers}
     judged: list[Metric] = []
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(_batches(data)):
         pictures = np.asarray(getattr(batch, "images", batch))
         images = pictures if preprocess is None else preprocess(pictures)
         masks = getattr(batch, "masks", None)
@@ -87,6 +89,12 @@ def evaluate(
     if not judged:
         raise InputError("There are no pictures to judge the methods on.")
     return summarise(scores, judged, blind=tuple(BLIND), seed=seed)
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    if isinstance(data, Dataset):
+        return data.batches(BATCH)
+    return [data] if isinstance(data, np.ndarray) else data
 
 
 def _judge(asked: Asked, metrics: Sequence[Metric], into: Scores) -> None:
@@ -105,8 +113,6 @@ def _judge(asked: Asked, metrics: Sequence[Metric], into: Scores) -> None:
 
 
 def _usable(wanted: Sequence[Metric] | None, masked: bool) -> list[Metric]:
-    from tfviz.metrics.table import METRICS
-
     if wanted is None:
         return [metric for metric in METRICS.values() if masked or not metric.needs_masks]
     blind = [metric.name for metric in wanted if metric.needs_masks and not masked]

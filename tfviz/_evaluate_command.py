@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tfviz.metrics.summary import Estimate, Evaluation, Row
     from tfviz.metrics.table import Metric
 
-_BATCH = 32
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
@@ -30,7 +28,9 @@ def evaluate(
         str | None,
         typer.Option(help="Methods parted by commas, see `tfviz methods`; default: all of pixels and layers that fit."),
     ] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics parted by commas; default: all that fit.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics parted by commas, such as deletion,road; default: all that fit.")
+    ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Address of the layer of CAMs; default: the last with maps.")
     ] = None,
@@ -92,7 +92,7 @@ def _evaluate(
     chosen: Chosen, dataset: "Dataset", methods: str | None, metrics: str | None, **options: Any
 ) -> "Evaluation":
     from tfviz import registry
-    from tfviz._evaluate import BLIND, applicable, evaluate
+    from tfviz._evaluate import BATCH, BLIND, applicable, evaluate
 
     first = chosen.preprocess(next(iter(dataset.batches(1))).images)
     if methods is None:
@@ -104,11 +104,11 @@ def _evaluate(
             raise InputError("No method of pixels or layers fits this model.")
     else:
         names = list(split_names(methods))
-    batches = -(-len(dataset) // _BATCH)
+    batches = -(-len(dataset) // BATCH)
     with console.step("judging", total=batches * (len(names) + len(BLIND))) as advance:
         return evaluate(
             chosen.model,
-            dataset.batches(_BATCH),
+            dataset,
             names,
             metrics=split_names(metrics) if metrics else None,
             preprocess=chosen.preprocess,
@@ -124,7 +124,11 @@ def _say(found: "Evaluation") -> None:
     console.say(
         f"{found.images} pictures; mean ± half its 95 % interval; * better than random maps; ^ higher, v lower is "
         "better; rank: 1 is best, by the metrics that random maps are compared on"
-        + (f"; {', '.join(metric.name for metric in few)} on the first {_BATCH}" if few else "")
+        + (
+            f"; {', '.join(metric.name for metric in few)} on the first {found.rows[0].estimates[few[0].name].images}"
+            if few
+            else ""
+        )
     )
 
 

@@ -118,11 +118,12 @@ def _shape(shape: tuple[Any, ...]) -> str:
 @app.command()
 def methods() -> None:
     """List every method of explanation."""
+    from tfviz._unit_catalogue import ROWS
     from tfviz.registry import METHODS
 
     console.table(
         ["method", "kind", "what it shows", "source"],
-        [(method.name, method.kind, method.line, method.source) for method in METHODS.values()],
+        [*((method.name, method.kind, method.line, method.source) for method in METHODS.values()), *ROWS],
     )
 
 

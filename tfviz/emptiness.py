@@ -1,5 +1,6 @@
 """Explanations that are zero everywhere say nothing, and must not be taken as if they did."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,21 @@ from tfviz.errors import EmptyMapWarning, warn
 
 def warn_of_empty(name: str, maps: npt.NDArray[Any], why: str) -> None:
     """Warn of maps `(B, h, w)` that are zero everywhere; `why` says what that means and what to do."""
-    empty = int(np.sum(~np.any(maps, axis=(1, 2))))
+    _warn(name, [maps], why)
+
+
+def warn_of_silence(name: str, maps: Sequence[npt.NDArray[Any]]) -> None:
+    """Warn of images whose attributions, to one input or to several, are zero everywhere."""
+    _warn(
+        name,
+        maps,
+        "by this method the score hangs on no pixel (the network is dead or saturated there, or the picture is what it "
+        "is set against), so the map says nothing; try another target.",
+    )
+
+
+def _warn(name: str, maps: Sequence[npt.NDArray[Any]], why: str) -> None:
+    speaks = np.any([np.reshape(one, (len(one), -1)).any(axis=1) for one in maps], axis=0)
+    empty = int(np.sum(~speaks))
     if empty:
-        warn(f"{empty} of {len(maps)} {name} maps are zero everywhere: {why}", EmptyMapWarning)
+        warn(f"{empty} of {len(speaks)} {name} maps are zero everywhere: {why}", EmptyMapWarning)

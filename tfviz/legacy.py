@@ -42,7 +42,8 @@ _REFUSED: dict[str, dict[str, Any]] = {
     ),
     "Embedding": {"input_length": _NO_EFFECT, "batch_input_shape": _NO_EFFECT},
     "MultiHeadAttention": _ATTENTION,
-    **dict.fromkeys(("Bidirectional", "TimeDistributed"), {}),  # for the layer inside
+    "Bidirectional": {},  # for the layer inside, as the next
+    "TimeDistributed": {},
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tfviz.emptiness import warn_of_silence
 from tfviz.errors import InputError
 from tfviz.input_gradient import check_real, input_gradients, over_channels
 from tfviz.passes import Scored, warn_of_probabilities
@@ -53,9 +54,11 @@ class Job:
         """Run one block, compiled."""
         return execute(self.model, (key, self.plan.key), body, arguments, rows=False, function=self.plan.function)
 
-    def answer(self, totals: Sequence[Array]) -> Any:
+    def answer(self, name: str, totals: Sequence[Array]) -> Any:
         """Attributions `(B, ..., C)` of each input, summed over the channels, in the structure of the images."""
-        return self.batch.answer([np.asarray(over_channels(np.sum, t), np.float32) for t in totals])
+        maps = [np.asarray(over_channels(np.sum, t), np.float32) for t in totals]
+        warn_of_silence(name, maps)
+        return self.batch.answer(maps)
 
 
 class Moments:
@@ -139,6 +142,7 @@ def _draws(batch: Batch, samples: range, seed: int) -> list[Array]:
 
 
 def span(array: Array) -> Array:
+    """Each image's brightest value less its darkest, with axes of length 1."""
     axes = tuple(range(1, array.ndim))
     return np.asarray(array.max(axis=axes, keepdims=True) - array.min(axis=axes, keepdims=True))
 
@@ -177,7 +181,7 @@ def integrated(
         warn_of_probabilities(doubtful)
     ways = [(x - np.asarray(x0)) * t for x, x0, t in zip(job.batch.arrays, start.arrays, totals, strict=True)]
     sums = sum(way.reshape(len(job.batch), -1).sum(axis=1) for way in ways)
-    return job.answer(ways), np.asarray(sums - differences, np.float32)
+    return job.answer("integrated-gradients", ways), np.asarray(sums - differences, np.float32)
 
 
 def _path_body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any], Any]:

@@ -59,7 +59,18 @@ def resnet() -> Net:
     return Net(seeded(model), images(8, 224, 3), "conv5_block3_out", 1)
 
 
-NETS = {"a": small, "b": mobilenet, "c": resnet}
+def colour() -> Net:
+    """Not in the table: RGB, batch norms and a Flatten, small enough that rounding stays at its own size."""
+    inputs = x = keras.Input((32, 32, 3))
+    for filters in (8, 16):
+        x = layers.Conv2D(filters, 3, use_bias=False, name=f"conv{filters}")(x)
+        x = layers.ReLU(name=f"relu{filters}")(layers.BatchNormalization()(x))
+        x = layers.MaxPooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(10, name="logits")(layers.Flatten()(x)))
+    return Net(seeded(model), images(6, 32, 3), "relu16", 4)
+
+
+NETS = {"a": small, "b": mobilenet, "c": resnet, "colour": colour}
 
 
 def images(count: int, size: int, channels: int) -> Array:

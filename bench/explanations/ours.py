@@ -24,7 +24,7 @@ def items(net: Net) -> Items:
     return {
         "feature maps": lambda: list(tfviz.feature_maps(model, x, net.convolutions).values()),
         "Grad-CAM": lambda: tfviz.grad_cam(model, x, k, layer=layer),
-        "five CAMs": lambda: tfviz.cams(model, x, FIVE, k, layer=layer),
+        "five CAMs": lambda: list(tfviz.cams(model, x, FIVE, k, layer=layer).values()),
         "gradient": lambda: tfviz.saliency(model, x, k),
         "SmoothGrad x 50": lambda: tfviz.smoothgrad(model, few, some, samples=SAMPLES, noise=NOISE),
         "Integrated Gradients x 50": lambda: tfviz.integrated_gradients(model, few, some, steps=SAMPLES),

@@ -159,7 +159,7 @@ def _statement(plan: Plan, op: Op, prefix: str, call: Call) -> str:
             arguments.append(f"{prefix}_{argument}")
     if call.scratch:
         arguments.append(place(plan.scratch[op.index]) if op.index in plan.scratch else "0")
-    arguments.append(place(plan.offsets[op.outputs[0]]))
+    arguments.append(place(plan.offsets[op.outputs[call.output]]))
     return f"    {call.function}({', '.join(arguments)});\n"
 
 

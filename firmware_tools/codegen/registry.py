@@ -13,14 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_tools.graph import Array, Graph, GraphTensor, Op
-
-_FIXED_BATCH = "it comes of an input without a fixed batch: convert with a batch of 1"
-_ADVICE = {
-    "SHAPE": _FIXED_BATCH,
-    "STRIDED_SLICE": _FIXED_BATCH,
-    "PACK": _FIXED_BATCH,
-}
+from firmware_tools.graph import RENAMES, Array, Graph, GraphTensor, Op
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of the program: the answer "this op is outside"
@@ -42,6 +35,7 @@ class Call:
         constants: name -> array.
         scratch: whether the op's working memory is passed, after the arguments.
         helpers: stems of further files that the kernel calls.
+        output: position in `op.outputs` of the tensor that it writes.
     """
 
     function: str
@@ -53,6 +47,7 @@ class Call:
     constants: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     scratch: bool = False
     helpers: tuple[str, ...] = ()
+    output: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,15 +165,40 @@ def known_ops() -> tuple[str, ...]:
     return tuple(sorted(_LOWERINGS))
 
 
+_ADVICE = {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "replace the recurrent layer by convolutions",
+    "GELU": "take relu or hard_swish as the activation",
+    "POW": "take another activation or normalisation",
+    "RSQRT": "take BatchNormalization, which is folded into the convolution",
+    "SQUARED_DIFFERENCE": "take BatchNormalization, which is folded into the convolution",
+}
+
+
 def lower(graph: Graph, op: Op) -> Lowered:
-    """The kernel call of one op.
+    """The kernel call of one op; a copy from flash where its output is known beforehand.
 
     Raises:
         Refusal: the engine does not run this op, or not with these options.
     """
+    from firmware_tools.codegen.fold import folded
+
     _import_ops()
+    known = folded(graph)
+    value = known.tensors[op.outputs[0]].data
+    if value is not None and not (op.name in RENAMES and not graph.tensors[op.inputs[0]].is_constant):
+        return _copied(value)
     lowering = _LOWERINGS.get(op.name)
     if lowering is None:
-        advice = _ADVICE.get(op.name, "replace the layer")
-        raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {advice}")
-    return lowering(Node(graph, op))
+        advice = "convert without TensorFlow's own ops" if op.name.startswith("CUSTOM") else "replace the layer"
+        raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {_ADVICE.get(op.name, advice)}")
+    try:
+        return lowering(Node(known, op))
+    except Refusal:
+        # A kernel that takes no constant there may take the copy in the arena.
+        return lowering(Node(graph, op))
+
+
+def _copied(value: Array) -> Lowered:
+    data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.int8)
+    shape = {"rows": 1, "bytes": data.size, "step": data.size, "offset": 0}
+    return Lowered((Call("nn_copy", "copy", "copy", "nn_copy_shape", shape, ("value",), {"value": data}),))

@@ -197,13 +197,14 @@ class QemuBoard(Device):
     """`model` compiled for one of QEMU's machines and executed there.
 
     A step's `instructions` are what QEMU's timer counted, with those between the two readings of the timer: 24 to 29
-    more than the op's own.
+    more than the op's own, and more yet where an interrupt came in between.
 
     Args:
         machine: one of `MACHINES`.
         model: the `.tflite` file.
         folder: where sources, ELF and map are kept; default: the user's cache.
         optimize: the compiler's level.
+        keep_input: pin the inputs' memory, so that a second run of the same input does not send it again.
 
     Attributes:
         build: the `Build` that runs.
@@ -220,6 +221,7 @@ class QemuBoard(Device):
         *,
         folder: str | os.PathLike[str] | None = None,
         optimize: str = "O2",
+        keep_input: bool = False,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         from firmware_tools import graph
@@ -227,9 +229,12 @@ class QemuBoard(Device):
         board = machine_board(machine)
         find_program()
         loaded = graph.load(model)
-        place = build.cache_folder(loaded, f"{machine}-{optimize}") if folder is None else folder
+        target = f"{machine}-{optimize}{'-kept' * keep_input}"
+        place = build.cache_folder(loaded, target) if folder is None else folder
         self._timer_hz = MACHINES[machine].timer_hz
-        self.build: Build = build.build(loaded, board, place, optimize=optimize, port=MACHINES[machine].port)
+        self.build: Build = build.build(
+            loaded, board, place, optimize=optimize, keep_input=keep_input, port=MACHINES[machine].port
+        )
         super().__init__(QemuTransport(machine, self.build.elf), loaded, digest=self.build.digest, timing=timing)
 
     def run(

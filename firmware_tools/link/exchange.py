@@ -59,7 +59,7 @@ class Exchange:
         self._deframer = Deframer()
         self._random = random.Random(seed)
         self._nonce = 0
-        self._sequence = 0
+        self._sequence = self._random.randrange(1 << 16)
         self._largest = SMALLEST_CHUNK
         self._clean = 0
         self._on_the_way = 0
@@ -170,13 +170,13 @@ class Exchange:
 
     def _refused(self, request: Frame, frame: Frame) -> None:
         kind, refusal, detail = _ERROR.unpack(frame.payload)
-        self.counters.answers += 1
-        if refusal == Refusal.SESSION:
+        # In our session that is the answer to a stale frame of an earlier one, whose number happens to be ours.
+        if refusal == Refusal.SESSION and frame.nonce != self._nonce:
             raise ResetError(
                 f"{self.transport.name}: the device was reset or taken over by another host; {self._where()}. "
                 "Run the command again."
             )
-        if frame.nonce != self._nonce or kind != request.kind:
+        if frame.nonce != self._nonce or kind != request.kind or refusal == Refusal.SESSION:
             return
         name = Refusal(refusal).name if refusal in set(Refusal) else str(refusal)
         asked = Kind(kind).name if kind in set(Kind) else f"message {kind:#04x}"

@@ -31,7 +31,7 @@ def ablation_cam(
     Only what comes after the layer is run again, once for each channel. For a linear head after pooling w_k is the
     head's weight times mean(A^k) / y. The division by y only scales the map, but turns it around where y is negative
     (and a score of 0 gives an empty map): explain a class that the model believes in, or `target.probability`.
-    Source: Desai and Ramaswamy 2020, equations 4 and 5.
+    Source: Desai and Ramaswamy 2020, section 3.
 
     Args:
         model: a built Keras model.

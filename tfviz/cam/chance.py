@@ -8,7 +8,7 @@ from tfviz.cam.layer import spatial_layer
 from tfviz.cam.together import Maps
 from tfviz.emptiness import warn_of_empty
 from tfviz.maps import feature_maps
-from tfviz.tap import steady
+from tfviz.tap import prepare, steady
 
 
 def random_cam(
@@ -27,6 +27,7 @@ def random_cam(
     and are the same for every image. Source: the baseline of the pytorch-grad-cam collection.
     """
     with steady(model):
+        prepare(model, images)
         tap = spatial_layer(model, layer)
         address = f"{tap.path}@{tap.call}{':pre' if tap.pre else ''}"
         activations = feature_maps(model, images, address, batch_size=batch_size)[address]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfviz.cam.layer import spatial_layer
 from tfviz.cam.members import weighted
+from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
 from tfviz.heads import heads
 from tfviz.passes import in_parts
@@ -52,7 +53,9 @@ def class_activation_map(
             raise InputError("The closed-form CAM explains a class's logit; use grad_cam for other targets.")
         body = partial(_body, batch.structure, len(batch.arrays), tap, head, wanted.predicted, wanted.output)
         key = ("class-activation-map", tap, head)
-        return np.asarray(in_parts(model, key, body, batch, wanted, batch_size=batch_size)[0])
+        maps = np.asarray(in_parts(model, key, body, batch, wanted, batch_size=batch_size)[0])
+    warn_of_empty("cam", maps, "no channel of that layer speaks for the class or against it; try another class.")
+    return maps
 
 
 def _head_after(model: Any, tap: Tap) -> Tap:

@@ -1,19 +1,19 @@
 """Several layers in one map: the fine places of the early layers, the sense of the late ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfviz.cam.layer import spatial_layer
-from tfviz.cam.together import CHANNELS, MEMBERS, Maps, signed_or_rectified
+from tfviz.cam.together import MEMBERS, Maps, of_layers
 from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
 from tfviz.image import resize
-from tfviz.tap import Tap, spatial, steady, survey
+from tfviz.tap import Tap, prepare, spatial, steady, survey
 
-_FUSED = {"mean": np.mean, "max": np.max}
+_FUSED: dict[str, Callable[..., Any]] = {"mean": np.mean, "max": np.max}
 
 
 def fused_cam(
@@ -49,13 +49,12 @@ def fused_cam(
     if method not in MEMBERS:
         raise InputError(f"There is no CAM method {method!r}; there are {', '.join(MEMBERS)}.")
     with steady(model):
+        batch = prepare(model, images)
         chosen = layer if isinstance(layer, (list, tuple)) else [layer]
         taps = _last_of_each_resolution(model) if layer is None else [spatial_layer(model, one) for one in chosen]
         if not taps:
             raise InputError("No layer was asked for, or the model has none with an output (B, H, W, C).")
-        found = signed_or_rectified(
-            model, images, [method], target, taps, next(iter(CHANNELS)), class_names, batch_size
-        )[method]
+        found = of_layers(model, batch, [method], target, taps, "sum", class_names, batch_size)[method]
     maps = fuse(found, how=how)
     warn_of_empty(f"fused {method}", maps, "no layer speaks for the target; try other layers or another target.")
     return maps

@@ -52,7 +52,7 @@ def score_cam(
     same everywhere. y is the score of the target, by default the logit: a softmax over the classes before the one over
     the channels, which some programs take, would give a one-unit head equal weights; ask for it by
     `target.probability(k)`. The paper's baseline y(0) is common to all channels and falls out of their softmax.
-    Source: Wang et al. 2020, equations 5 to 8 and algorithm 1.
+    Source: Wang et al. 2020, section 3 and algorithm 1.
 
     Args:
         model: a built Keras model of one input.

@@ -14,7 +14,7 @@ from tfviz.cam.layer import spatial_layer
 from tfviz.emptiness import warn_of_empty
 from tfviz.errors import InputError
 from tfviz.passes import Scored, in_parts
-from tfviz.tap import Tap, prepare, steady
+from tfviz.tap import Batch, Tap, prepare, steady
 from tfviz.tap.derivative import as_answer, derivative
 from tfviz.target import plan
 
@@ -80,8 +80,9 @@ def cams(
     names = [methods] if isinstance(methods, str) else list(methods)
     _check(names, channels)
     with steady(model):
+        batch = prepare(model, images)
         taps = [spatial_layer(model, layer)]
-        found = signed_or_rectified(model, images, names, target, taps, channels, class_names, batch_size)
+        found = of_layers(model, batch, names, target, taps, channels, class_names, batch_size)
     for name, (maps,) in found.items():
         warn_of_empty(
             name,
@@ -101,9 +102,9 @@ def _check(names: Sequence[str], channels: str) -> None:
         raise InputError(f"Only methods that weigh channels can be eigen-smoothed: {', '.join(_WEIGHING)}.")
 
 
-def signed_or_rectified(
+def of_layers(
     model: Any,
-    images: Any,
+    batch: Batch,
     names: Sequence[str],
     target: Any,
     taps: Sequence[Tap],
@@ -112,7 +113,6 @@ def signed_or_rectified(
     batch_size: int | None,
 ) -> dict[str, list[Maps]]:
     """For each method its maps at each tap, in one pass; inside `steady`."""
-    batch = prepare(model, images)
     wanted = plan(model, target, len(batch), class_names=class_names)
     body = partial(_body, Scored(batch, wanted), tuple(taps), tuple(names), channels)
     found = in_parts(model, ("cams", *taps, *names, channels), body, batch, wanted, batch_size=batch_size)

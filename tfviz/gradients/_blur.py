@@ -48,7 +48,7 @@ def blur_integrated_gradients(
     Raises:
         InputError: an input that is no image, or a `max_sigma` that is not positive.
     """
-    options = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
+    options: dict[str, Any] = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
     return _integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[0]
 
 
@@ -64,7 +64,7 @@ def blur_integrated_gradients_residual(
     batch_size: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """How far Blur-IG is from complete: the attributions' sum minus (y(x) - y(blurred x)), `(B,)`."""
-    options = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
+    options: dict[str, Any] = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
     return _integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[1]
 
 
@@ -115,7 +115,7 @@ def _integrated(
                 total[rows] += result
         warn_of_probabilities(doubtful)
     sums = sum(total.reshape(len(job.batch), -1).sum(axis=1) for total in totals)
-    return job.answer(totals), np.asarray(sums - differences, np.float32)
+    return job.answer("blur-ig", totals), np.asarray(sums - differences, np.float32)
 
 
 def _largest_sigma(array: Array, given: float | None) -> float:

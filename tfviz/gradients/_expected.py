@@ -68,7 +68,7 @@ def expected_gradients(
             for total, result in zip(totals, results, strict=True):
                 total[block.start : block.stop] += result
         warn_of_probabilities(doubtful)
-    return job.answer([total / samples for total in totals])
+    return job.answer("expected-gradients", [total / samples for total in totals])
 
 
 def _body(scored: Scored, model: Any, *tensors: Any) -> tuple[Any, list[Any]]:

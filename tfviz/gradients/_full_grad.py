@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tfviz.emptiness import warn_of_silence
 from tfviz.errors import InputError
 from tfviz.input_gradient import check_real
 from tfviz.passes import Scored, in_parts
@@ -25,7 +26,7 @@ def full_grad(
     *,
     class_names: Sequence[str] | None = None,
     batch_size: int | None = None,
-) -> Any:
+) -> npt.NDArray[np.float32]:
     """FullGrad: psi(x * dy/dx) + the sum over layers with maps of psi(b * dy/db), place by place; `(B, H, W)`.
 
     psi takes the size, scales it to 0..1 over an image's layer, adds the channels up and enlarges (bilinear,
@@ -36,7 +37,9 @@ def full_grad(
     Raises:
         InputError: several inputs, or an input that is no image.
     """
-    return _run(model, images, target, _map, "full-grad", class_names, batch_size)
+    maps = _run(model, images, target, _map, "full-grad", class_names, batch_size)
+    warn_of_silence("full-grad", [maps])
+    return maps
 
 
 def full_grad_residual(
@@ -55,7 +58,7 @@ def full_grad_residual(
 
     Source: Srinivas and Fleuret 2019, proposition 1 and section 3.1.
     """
-    return np.asarray(_run(model, images, target, _residual, "full-grad-residual", class_names, batch_size))
+    return _run(model, images, target, _residual, "full-grad-residual", class_names, batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ def _run(
     key: str,
     class_names: Sequence[str] | None,
     batch_size: int | None,
-) -> Any:
+) -> npt.NDArray[np.float32]:
     with steady(model):
         batch = prepare(model, images)
         check_real(batch)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfviz.cam import grad_cam
+from tfviz.emptiness import warn_of_silence
 from tfviz.gradients._plain import guided_backprop
 from tfviz.image import resize
 from tfviz.tap import steady
@@ -34,11 +35,13 @@ def guided_grad_cam(
     Raises:
         InputError: as `guided_backprop` and `grad_cam`.
     """
-    options = {"class_names": class_names, "batch_size": batch_size}
+    options: dict[str, Any] = {"class_names": class_names, "batch_size": batch_size}
     with steady(model):
         edges = guided_backprop(model, images, target, **options)
         where = grad_cam(model, images, target, layer=layer, **options)
-    return keras.tree.map_structure(lambda one: _seen_through(one, where), edges)
+        maps = keras.tree.map_structure(lambda one: _seen_through(one, where), edges)
+    warn_of_silence("guided-grad-cam", keras.tree.flatten(maps))
+    return maps
 
 
 def _seen_through(edges: npt.NDArray[Any], where: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

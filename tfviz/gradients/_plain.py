@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfviz.emptiness import warn_of_silence
 from tfviz.input_gradient import check_real, input_gradients, over_channels
 from tfviz.passes import Scored, in_parts
 from tfviz.tap import prepare, steady
@@ -136,7 +137,9 @@ def _pixels(
         check_real(batch)
         wanted = plan(model, target, len(batch), class_names=class_names)
         body = partial(_pixel_body, Scored(batch, wanted), reduction, rule)
-        return batch.answer(in_parts(model, (reduction, rule), body, batch, wanted, batch_size=batch_size))
+        maps = in_parts(model, (reduction, rule), body, batch, wanted, batch_size=batch_size)
+        warn_of_silence(rule or reduction.replace("_", "-"), maps)
+        return batch.answer(maps)
 
 
 def _pixel_body(scored: Scored, reduction: str, rule: str, model: Any, *tensors: Any) -> tuple[Any, list[Any]]:

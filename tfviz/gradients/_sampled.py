@@ -30,7 +30,7 @@ def smoothgrad(
     job, moments = sampling.noisy(
         model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
     )
-    return job.answer([moment.mean for moment in moments])
+    return job.answer("smoothgrad", [moment.mean for moment in moments])
 
 
 def squaregrad(
@@ -51,7 +51,7 @@ def squaregrad(
     job, moments = sampling.noisy(
         model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
     )
-    return job.answer([moment.variance + moment.mean**2 for moment in moments])
+    return job.answer("squaregrad", [moment.variance + moment.mean**2 for moment in moments])
 
 
 def vargrad(
@@ -72,7 +72,7 @@ def vargrad(
     job, moments = sampling.noisy(
         model, images, target, samples=samples, noise=noise, seed=seed, class_names=class_names, batch_size=batch_size
     )
-    return job.answer([moment.variance for moment in moments])
+    return job.answer("vargrad", [moment.variance for moment in moments])
 
 
 def integrated_gradients(

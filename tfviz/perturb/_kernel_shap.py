@@ -35,7 +35,7 @@ def kernel_shap(
     over the coalitions z in {0, 1}^d of superpixels that are seen. Where `samples` reaches the 2^d - 2 that there are,
     all are looked at and phi are the Shapley values, exactly; else they are drawn in proportion to pi, each with its
     complement, and weigh the same. Either way the superpixels' values sum to y(x) - y(nothing), and of an additive
-    score they are its terms. Source: Lundberg and Lee 2017, theorem 2; the sampling is Covert and Lee 2021, section 3.
+    score they are its terms. Source: Lundberg and Lee 2017, theorem 2; the sampling is Covert and Lee 2021.
 
     Args:
         predict, images, target, fill, batch_size: as of `occlusion`; the fill is each image's mean colour.

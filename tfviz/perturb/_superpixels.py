@@ -19,8 +19,8 @@ def superpixels(images: Any, count: int = 50, *, compactness: float = 0.1, itera
         D^2 = |colour - colour'|^2 + compactness^2 |place - place'|^2 / (area of a cell),
 
     with the picture's values scaled to 0..1. What is cut off from the largest part of its patch goes to a neighbour, so
-    every patch is connected. A picture without edges is cut into a grid. Source: Achanta et al. 2012, sections 3 and
-    3.2 (there in the CIELAB colours of an RGB picture; here in the channels as they are, which may be any).
+    every patch is connected. A picture without edges is cut into a grid. Source: Achanta et al. 2012, section 3
+    (there in the CIELAB colours of an RGB picture; here in the channels as they are, which may be any).
 
     Args:
         images: `(B, H, W, C)`, or one `(H, W, C)`.

@@ -1,6 +1,7 @@
 """Pictures in rows, each with a line beneath and a label at the left; what the figures of units are made of."""
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,9 @@ def picture_grid(
     across = min(columns or columns_for(len(values)), len(values))
     down = -(-len(values) // across)
     aspect = values.shape[1] / values.shape[2]
-    figure = new_figure(max(3.2, 1.6 * across + 0.2), (1.55 * aspect + 0.22) * down + (0.45 if title else 0.1))
+    width = max(3.2, 1.6 * across + 0.2)
+    head = _wrapped(title, width)
+    figure = new_figure(width, (1.55 * aspect + 0.22) * down + _height(head))
     places = figure.subplots(down, across, squeeze=False).ravel()
     for axes in places:
         axes.axis("off")
@@ -66,8 +69,8 @@ def picture_grid(
         axes.set_title(titles[number] if titles else str(number), fontsize=8, pad=2)
         if silent is not None and silent[number]:
             _mark_silent(axes)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    if head:
+        figure.suptitle(head, fontsize=10)
     return figure
 
 
@@ -86,8 +89,9 @@ def tile_rows(rows: Sequence[tuple[str, Sequence[Tile]]], *, heads: Sequence[str
     if not across:
         raise InputError("There is no picture to draw.")
     aspect = next(t.picture.shape[0] / t.picture.shape[1] for _, tiles in rows for t in tiles)
-    height = (_CELL * aspect + 0.18) * len(rows) + (0.4 if title else 0.1) + (0.2 if heads else 0)
-    figure = new_figure(_LABEL + _CELL * across, height)
+    width = _LABEL + _CELL * across
+    head = _wrapped(title, width)
+    figure = new_figure(width, (_CELL * aspect + 0.18) * len(rows) + _height(head) + (0.2 if heads else 0))
     places = figure.subplots(
         len(rows), across + 1, squeeze=False, gridspec_kw={"width_ratios": (_LABEL, *([_CELL] * across))}
     )
@@ -97,11 +101,24 @@ def tile_rows(rows: Sequence[tuple[str, Sequence[Tile]]], *, heads: Sequence[str
         row[0].text(1, 0.5, label, ha="right", va="center", fontsize=8, transform=row[0].transAxes, linespacing=1.4)
         for axes, tile in zip(row[1:], tiles, strict=False):
             draw_tile(axes, tile)
-    for axes, head in zip(places[0, 1:], heads, strict=False):
-        axes.set_title(head, fontsize=8, pad=4)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    for axes, text in zip(places[0, 1:], heads, strict=False):
+        axes.set_title(text, fontsize=8, pad=4)
+    if head:
+        figure.suptitle(head, fontsize=10)
     return figure
+
+
+def _wrapped(title: str, width: float) -> str:
+    """A title over as many lines as a figure of a width in inches needs; about 13 letters of 10 points in an inch.
+
+    >>> _wrapped("what it wants to see", 0.8).splitlines()
+    ['what it', 'wants to', 'see']
+    """
+    return textwrap.fill(title, max(8, int(13 * (width - 0.2))))
+
+
+def _height(head: str) -> float:
+    return 0.1 + 0.2 * (len(head.splitlines()) + 0.5) if head else 0.1
 
 
 def draw_tile(axes: Any, tile: Tile) -> None:

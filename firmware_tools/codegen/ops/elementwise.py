@@ -40,7 +40,8 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[list[int], list[i
     return (sizes or [1]), (steps[0] or [0]), (steps[1] or [0])
 
 
-def _loops(node: Node, a: GraphTensor, b: GraphTensor, output: GraphTensor) -> dict[str, int]:
+def loops(node: Node, a: GraphTensor, b: GraphTensor, output: GraphTensor) -> dict[str, int]:
+    """The loops' fields of the kernel's shape; refuses shapes that do not fit."""
     joint = broadcast(a.shape, b.shape)
     node.require(
         joint is not None and len(joint[0]) <= 4 and output.elements == int(np.prod(joint[0])),
@@ -52,6 +53,43 @@ def _loops(node: Node, a: GraphTensor, b: GraphTensor, output: GraphTensor) -> d
         full = [fill] * (4 - len(values)) + values
         fields |= {f"{name}_{i}": value for i, value in enumerate(full)}
     return fields
+
+
+# As the kernel's shape struct has it.
+_NUMBERS = (
+    *("a_zero_point", "b_zero_point", "output_zero_point", "a_multiplier", "a_shift", "b_multiplier", "b_shift"),
+    *("output_multiplier", "output_shift", "activation_min", "activation_max"),
+)
+
+
+def call(node: Node, source: str, shape: dict[str, int]) -> Lowered:
+    """The op's kernel in the file `source`; fields that it does not use are 0, and one input may be a constant."""
+    node.require(
+        not all(node.input(i).is_constant for i in (0, 1)), "joins two constants; convert again with constant folding"
+    )
+    shape = {**dict.fromkeys(_NUMBERS, 0), **shape}
+    arguments: list[int | str] = []
+    constants = {}
+    in_place = []
+    for position, name in enumerate(("a", "b")):
+        tensor = node.input(position)
+        if tensor.is_constant:
+            constants[name] = node.constant(position, "int8")
+            arguments.append(name)
+        else:
+            arguments.append(position)
+            if tensor.elements == node.output.elements:
+                in_place.append(position)
+    kernel = Call(
+        f"nn_{node.op.name.lower()}",
+        source,
+        "elementwise",
+        "nn_elementwise_shape",
+        {name: shape[name] for name in (*(name for name in shape if name not in _NUMBERS), *_NUMBERS)},
+        arguments=tuple(arguments),
+        constants=constants,
+    )
+    return Lowered((kernel,), in_place=tuple(in_place))
 
 
 def _sum_scales(a: GraphTensor, b: GraphTensor, output: GraphTensor) -> list[tuple[int, int]]:
@@ -69,15 +107,13 @@ def elementwise(node: Node) -> Lowered:
     """Sums go over a common scale of twice the larger one, with 20 bits more, so that nothing is lost on the way."""
     a, b, output = node.input(0), node.input(1), node.output
     node.int8(a, b, output)
-    node.require(not (a.is_constant and b.is_constant), "joins two constants; convert again with constant folding")
-    loops = _loops(node, a, b, output)
     rescale = _product_scales if node.op.name == "MUL" else _sum_scales
     scales = rescale(a, b, output)
     weights.check_shifts(node, np.array(scales))
     node.require(node.op.name == "MUL" or scales[2][1] <= 0, "has an output scale far below those of its inputs")
     low, high = node.activation(output)
     shape = {
-        **loops,
+        **loops(node, a, b, output),
         "a_zero_point": zero_point_of(a),
         "b_zero_point": zero_point_of(b),
         "output_zero_point": zero_point_of(output),
@@ -90,24 +126,4 @@ def elementwise(node: Node) -> Lowered:
         "activation_min": low,
         "activation_max": high,
     }
-    arguments: list[int | str] = []
-    constants = {}
-    in_place = []
-    for position, tensor, name in ((0, a, "a"), (1, b, "b")):
-        if tensor.is_constant:
-            constants[name] = node.constant(position, "int8")
-            arguments.append(name)
-        else:
-            arguments.append(position)
-            if tensor.elements == output.elements:
-                in_place.append(position)
-    call = Call(
-        f"nn_{node.op.name.lower()}",
-        "mul" if node.op.name == "MUL" else "add",
-        "elementwise",
-        "nn_elementwise_shape",
-        shape,
-        arguments=tuple(arguments),
-        constants=constants,
-    )
-    return Lowered((call,), in_place=tuple(in_place))
+    return call(node, "mul" if node.op.name == "MUL" else "add", shape)

@@ -25,7 +25,7 @@ from firmware_tools.graph import GraphTensor
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
 
 
-def _tabulate(node: Node, answer: Callable[[int], int]) -> Lowered:
+def tabulate(node: Node, answer: Callable[[int], int]) -> Lowered:
     """`answer(x)` for every x of the input's type, clamped to the output's."""
     source, output = node.input(0), node.output
     node.activation_inputs(0)
@@ -67,7 +67,7 @@ def relu(node: Node) -> Lowered:
         value = zero_point_of(output) + requantize(x - zero_point_of(source), *factor)
         return min(max(value, low), high)
 
-    return _tabulate(node, answer)
+    return tabulate(node, answer)
 
 
 @lowers("RELU6")
@@ -77,7 +77,7 @@ def relu6(node: Node) -> Lowered:
     node.int8(source, output)
     zero = zero_point_of(source)
     six = min(127, zero + round_half_away(float(np.float32(6) / np.float32(source.scale[0]))))
-    return _tabulate(node, lambda x: min(max(x, zero), six))
+    return tabulate(node, lambda x: min(max(x, zero), six))
 
 
 @lowers("LEAKY_RELU")
@@ -94,7 +94,7 @@ def leaky_relu(node: Node) -> Lowered:
         value = x - zero_point_of(source)
         return zero_point_of(output) + requantize(value, *(above if value >= 0 else below))
 
-    return _tabulate(node, answer)
+    return tabulate(node, answer)
 
 
 def _sigmoid_input(source: GraphTensor) -> tuple[int, int, int]:
@@ -127,7 +127,7 @@ def sigmoid(node: Node) -> Lowered:
             return rounding_shift(tanh(rescaled), 24)
         return rounding_shift(logistic(rescaled), 23) - 128
 
-    return _tabulate(node, answer)
+    return tabulate(node, answer)
 
 
 @lowers("QUANTIZE")
@@ -141,7 +141,7 @@ def quantize(node: Node) -> Lowered:
         f"turns {source.dtype} into {output.dtype}; the engine takes float32 to int8 and 8 bits to 8 bits",
     )
     factor = _ratio(node, scale_of(source) / scale_of(output))
-    return _tabulate(node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor))
+    return tabulate(node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor))
 
 
 def _quantize_float(node: Node) -> Lowered:

@@ -23,9 +23,8 @@ def _loops(shape: tuple[int, ...], axes: set[int]) -> tuple[list[tuple[int, int]
     return loops
 
 
-@lowers("MEAN", "SUM")
-def mean(node: Node) -> Lowered:
-    """The division by the number of values goes into the multiplier, as TensorFlow Lite Micro does it."""
+def reduction(node: Node) -> tuple[dict[str, int], int]:
+    """The loops' fields of the kernel's shape, and how many values each output stands for."""
     source, output = node.input(0), node.output
     node.int8(source, output)
     node.activation_inputs(0)
@@ -39,17 +38,25 @@ def mean(node: Node) -> Lowered:
         len(kept) <= 3 and len(reduced) <= 3 and output.elements * count == source.elements,
         f"reduces the axes {sorted(axes)} of {list(source.shape)} to {list(output.shape)}",
     )
-    node.require(count <= MAX_PRODUCTS, f"sums {count} values, at most {MAX_PRODUCTS} fit")
-    multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(output))
-    if node.op.name == "MEAN":
-        bits = min(count.bit_length() - 1, 32, 31 + shift)
-        multiplier, shift = (multiplier << bits) // count, shift - bits
-    node.require(shift <= MAX_SHIFT, "has an output scale far below that of its input")
+    node.require(count <= MAX_PRODUCTS, f"takes {count} values together, at most {MAX_PRODUCTS} fit")
     shape: dict[str, int] = {}
     for name, loops in (("kept", kept), ("reduced", reduced)):
         full = [(1, 0)] * (3 - len(loops)) + loops
         shape |= {f"{name}_{i}": size for i, (size, _) in enumerate(full)}
         shape |= {f"{name}_step_{i}": step for i, (_, step) in enumerate(full)}
+    return shape, count
+
+
+@lowers("MEAN", "SUM")
+def mean(node: Node) -> Lowered:
+    """The division by the number of values goes into the multiplier, as TensorFlow Lite Micro does it."""
+    source, output = node.input(0), node.output
+    shape, count = reduction(node)
+    multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(output))
+    if node.op.name == "MEAN":
+        bits = min(count.bit_length() - 1, 32, 31 + shift)
+        multiplier, shift = (multiplier << bits) // count, shift - bits
+    node.require(shift <= MAX_SHIFT, "has an output scale far below that of its input")
     shape |= {
         "offset": zero_point_of(source) * count,
         "multiplier": multiplier,

@@ -28,4 +28,14 @@ void nn_sub(const nn_elementwise_shape *shape, const int8_t *a, const int8_t *b,
 /* output = clamp(output_zero_point + output_scale * (a - a_zero_point) * (b - b_zero_point)) */
 void nn_mul(const nn_elementwise_shape *shape, const int8_t *a, const int8_t *b, int8_t *output);
 
+/* The larger or the smaller of two integers, whatever their scales, as TensorFlow Lite Micro takes it. */
+void nn_maximum(const nn_elementwise_shape *shape, const int8_t *a, const int8_t *b, int8_t *output);
+void nn_minimum(const nn_elementwise_shape *shape, const int8_t *a, const int8_t *b, int8_t *output);
+
+/*
+ * output = clamp(output_zero_point + a_scale * x) for x = input - a_zero_point >= 0, else
+ * clamp(output_zero_point + b_scale * x * (slope - b_zero_point)); the output's multiplier and range are not used
+ */
+void nn_prelu(const nn_elementwise_shape *shape, const int8_t *input, const int8_t *slopes, int8_t *output);
+
 #endif

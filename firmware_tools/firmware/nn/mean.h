@@ -17,4 +17,8 @@ typedef struct {
 /* output = clamp(output_zero_point + scale * (sum - offset)): MEAN and SUM, which differ in the scale alone */
 void nn_mean(const nn_mean_shape *shape, const int8_t *input, int8_t *output);
 
+/* output = the largest or smallest value: REDUCE_MAX and REDUCE_MIN, which rescale nothing */
+void nn_reduce_max(const nn_mean_shape *shape, const int8_t *input, int8_t *output);
+void nn_reduce_min(const nn_mean_shape *shape, const int8_t *input, int8_t *output);
+
 #endif

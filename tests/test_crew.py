@@ -1,0 +1,181 @@
+"""Several devices at once: images are spread, a device that dies gives its work back, one table for all."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from chain import pictures, tflite_file
+from test_firmware_cli import run
+from tiny_firmware import tiny_graph, tiny_input, tiny_trace
+
+from firmware_tools._compare import compare_all
+from firmware_tools._crew import Crew
+from firmware_tools.engines import open_engine
+from firmware_tools.results import Comparison, RunVerdict
+from tfviz.errors import InputError, LinkError
+from tfviz.trace import Trace
+
+
+class Tiny:
+    """The tiny model in NumPy, which dies at its `dies_at`-th run."""
+
+    kernels = "numpy"
+    fingerprint = tiny_graph().fingerprint
+
+    def __init__(self, name, dies_at=None, together=None):
+        self.name, self.dies_at, self.together = name, dies_at, together
+        self.runs = 0
+
+    def run(self, inputs, *, reference=None, forced=False, read=True):
+        del reference, forced, read
+        if self.together is not None:
+            self.together.wait(timeout=10)  # all of them are at work at once, or this raises
+            self.together = None
+        self.runs += 1
+        if self.runs == self.dies_at:
+            raise LinkError(f"{self.name}: the cable was pulled; the last good op was 3.")
+        return tiny_trace(inputs["t0"])
+
+    def close(self):
+        pass
+
+
+def tasks(count):
+    return [({"t0": tiny_input(seed)}, None) for seed in range(count)]
+
+
+def exact(traces):
+    return all(
+        np.array_equal(t.outputs[0].values, tiny_trace(tiny_input(i)).outputs[0].values) for i, t in enumerate(traces)
+    )
+
+
+def test_images_are_spread_over_all_devices_and_answered_in_order():
+    together = threading.Barrier(3)
+    engines = [Tiny(f"d{i}", together=together) for i in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        traces = Crew(engines, threads).run(tasks(30))
+    assert exact(traces)
+    assert sum(engine.runs for engine in engines) == 30
+    assert all(engine.runs for engine in engines)
+
+
+def test_a_device_that_dies_gives_its_work_back():
+    engines = [Tiny("d0"), Tiny("d1", dies_at=2, together=None)]
+    with ThreadPoolExecutor(2) as threads:
+        crew = Crew(engines, threads)
+        traces = crew.run(tasks(40))
+        assert exact(traces) and len(traces) == 40
+        if engines[1].runs == 2:
+            assert crew.notes == [
+                "A device died, and the others did its work: d1: the cable was pulled; the last good op was 3."
+            ]
+
+
+def test_when_the_last_device_dies_its_own_sentence_is_said():
+    with ThreadPoolExecutor(2) as threads:
+        crew = Crew([Tiny("d0", dies_at=2), Tiny("d1", dies_at=3)], threads)
+        with pytest.raises(LinkError, match=r"d[01]: the cable was pulled|No device is left"):
+            crew.run(tasks(40))
+        assert len(crew.notes) == 2
+
+
+def test_engines_side_by_side_are_each_compared_and_one_that_dies_does_not_stop_the_others():
+    spec = str(tflite_file())
+    with open_engine(f"tflm:{spec}") as reference, open_engine(f"host:{spec}") as host:
+        with open_engine(f"host:{spec}", fault="cut=30000") as broken:
+            found = compare_all(reference, [(broken,), (host,)], pictures(40, seed=1))
+    assert isinstance(found[0], LinkError)
+    assert "the cable was pulled" in str(found[0])
+    assert isinstance(found[0].partial, Trace)
+    assert isinstance(found[1], Comparison)
+    assert (found[1].verdict, found[1].images) == (RunVerdict.PASS, 40)
+
+
+def test_a_device_that_dies_among_identical_ones_is_told_in_a_note():
+    spec = str(tflite_file())
+    with open_engine(f"tflm:{spec}") as reference, open_engine(f"host:{spec}") as host:
+        with open_engine(f"host:{spec}", fault="cut=12000") as broken:
+            (found,) = compare_all(reference, [(host, broken)], pictures(40, seed=1))
+    assert isinstance(found, Comparison)
+    assert (found.verdict, found.images) == (RunVerdict.PASS, 40)
+    assert any("A device died, and the others did its work: host: the cable was pulled" in note for note in found.notes)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    path = tmp_path / "pictures.npz"
+    np.savez(path, x_test=pictures(6, seed=2), y_test=np.arange(6) % 3)
+    return path
+
+
+def test_one_table_for_several_engines(tmp_path, npz, capfd):
+    spec = tflite_file()
+    numbers = tmp_path / "r.json"
+    code = run(
+        "compare",
+        f"tflm:{spec}",
+        f"emulator:pico:{spec}",
+        f"host:{spec}",
+        "--data",
+        npz,
+        "--split",
+        "test",
+        "--json",
+        numbers,
+    )
+    said = capfd.readouterr().out
+    assert code == 0, said
+    assert "emulator:pico  max LSB  instructions  host" in said.splitlines()[0]
+    assert "emulator:pico: PASS: all 6 layers EXACT" in said
+    assert "host: PASS: all 6 layers EXACT" in said
+    for file in ("r-1-emulator-pico.json", "r-2-host.json"):
+        assert json.loads((tmp_path / file).read_text())["verdict"] == "PASS"
+
+
+def test_spread_shares_the_images_among_identical_devices_only(npz, capfd):
+    spec = tflite_file()
+    assert (
+        run("compare", f"tflm:{spec}", f"host:{spec}", f"host:{spec}", "--spread", "--data", npz, "--split", "test")
+        == 0
+    )
+    assert "over 6 images" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["errors=2", "cuts=3", "cut=", "what"])
+def test_a_fault_that_is_none_is_refused(fault):
+    with pytest.raises(InputError, match="names no fault; expected errors=RATE"):
+        open_engine(f"host:{tflite_file()}", fault=fault)
+
+
+def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_compare_reads(tmp_path, npz, capfd):
+    spec = tflite_file()
+    report = tmp_path / "out" / "report.json"
+    code = run(
+        "compare",
+        f"tflm:{spec}",
+        f"emulator:nano33ble:{spec}",
+        "--data",
+        npz,
+        "--split",
+        "test",
+        "--jobs",
+        1,
+        "--fault",
+        "cut=4000",
+        "--json",
+        report,
+    )
+    said = capfd.readouterr()
+    assert code == 3
+    last = said.err.strip().splitlines()[-1]
+    assert last.startswith("firmware-tools: emulator:nano33ble: the cable was pulled; the last good op was ")
+    partial = tmp_path / "out" / "partial.npz"
+    assert f"wrote {partial}" in said.out
+    assert 0 < len(Trace.load(partial).steps) < 6
+    assert run("compare", f"tflm:{spec}", f"trace:{partial}") == 1
+    said = capfd.readouterr().out
+    assert "of 6 ops: its link broke there" in said
+    assert "DIVERGED" not in said and "EXACT" in said
