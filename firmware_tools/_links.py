@@ -128,7 +128,8 @@ def several(
     alive = [(name, result) for name, result in zip(names, found, strict=True) if isinstance(result, Comparison)]
     headers: tuple[str, ...] = ("op", "kind", "layer")
     for name, _ in alive:
-        headers = (*headers, short(name), "max LSB", "instructions")
+        counted = any(op.instructions is not None for op in result.ops)
+        headers = (*headers, short(name), "max LSB", "instructions" if counted else "ticks")
     rows: list[list[object]] = []
     for index in range(max((len(result.ops) for _, result in alive), default=0)):
         first = next(result.ops[index] for _, result in alive if index < len(result.ops))

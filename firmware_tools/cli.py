@@ -112,9 +112,12 @@ def build(
     real_port: Annotated[
         bool, typer.Option("--real-port", help="Speak through the chip's own serial port, not the emulator's.")
     ] = False,
+    keep_input: Annotated[
+        bool, typer.Option("--keep-input", help="Pin the input's memory, so that a second run need not send it again.")
+    ] = False,
 ) -> None:
     """Build the firmware for a board; say how much flash and RAM it takes; refuse what does not fit."""
-    from firmware_tools import graph
+    from firmware_tools import graph, memory
     from firmware_tools.boards import load
     from firmware_tools.build import build as run
     from firmware_tools.build import port_of
@@ -123,12 +126,20 @@ def build(
     check_file(model)
     with console.step(f"building for {board}"):
         described = load(board)
-        built = run(graph.load(model), described, out, optimize=optimize, port=port_of(described, real=real_port))
+        loaded = graph.load(model)
+        port = port_of(described, real=real_port)
+        built = run(loaded, described, out, optimize=optimize, port=port, keep_input=keep_input)
     console.table(("section", "bytes"), [(name, f"{count:,}") for name, count in built.sections.items()])
     for kind in ("flash", "ram"):
         used, free, total = (getattr(built, f"{kind}_{what}") for what in ("bytes", "free", "total"))
         console.say(f"{'RAM' if kind == 'ram' else kind}: {used:,} B used, {free:,} B left of {total:,} B")
     console.say(f"arena {built.arena_bytes:,} B, stack {built.stack_bytes:,} B, digest {built.digest:08x}")
+    if keep_input:
+        free = memory.plan(loaded).arena_bytes
+        console.say(
+            f"the pinned input takes {built.arena_bytes - free:,} B of RAM more: the arena is {built.arena_bytes:,} B "
+            f"instead of {free:,} B"
+        )
     console.wrote(out)
     console.say(f"ELF: {built.elf}")
 

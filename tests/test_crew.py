@@ -1,12 +1,13 @@
 """Several devices at once: images are spread, a device that dies gives its work back, one table for all."""
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from chain import pictures, tflite_file
+from chain import keras_file, pictures, tflite_file
 from test_firmware_cli import run
 from tiny_firmware import tiny_graph, tiny_input, tiny_trace
 
@@ -67,7 +68,8 @@ def test_a_device_that_dies_gives_its_work_back():
     with ThreadPoolExecutor(2) as threads:
         crew = Crew(engines, threads)
         traces = crew.run(tasks(40))
-        assert exact(traces) and len(traces) == 40
+        assert exact(traces)
+        assert len(traces) == 40
         if engines[1].runs == 2:
             assert crew.notes == [
                 "A device died, and the others did its work: d1: the cable was pulled; the last good op was 3."
@@ -84,9 +86,12 @@ def test_when_the_last_device_dies_its_own_sentence_is_said():
 
 def test_engines_side_by_side_are_each_compared_and_one_that_dies_does_not_stop_the_others():
     spec = str(tflite_file())
-    with open_engine(f"tflm:{spec}") as reference, open_engine(f"host:{spec}") as host:
-        with open_engine(f"host:{spec}", fault="cut=30000") as broken:
-            found = compare_all(reference, [(broken,), (host,)], pictures(40, seed=1))
+    with (
+        open_engine(f"tflm:{spec}") as reference,
+        open_engine(f"host:{spec}") as host,
+        open_engine(f"host:{spec}", fault="cut=30000") as broken,
+    ):
+        found = compare_all(reference, [(broken,), (host,)], pictures(40, seed=1))
     assert isinstance(found[0], LinkError)
     assert "the cable was pulled" in str(found[0])
     assert isinstance(found[0].partial, Trace)
@@ -96,9 +101,12 @@ def test_engines_side_by_side_are_each_compared_and_one_that_dies_does_not_stop_
 
 def test_a_device_that_dies_among_identical_ones_is_told_in_a_note():
     spec = str(tflite_file())
-    with open_engine(f"tflm:{spec}") as reference, open_engine(f"host:{spec}") as host:
-        with open_engine(f"host:{spec}", fault="cut=12000") as broken:
-            (found,) = compare_all(reference, [(host, broken)], pictures(40, seed=1))
+    with (
+        open_engine(f"tflm:{spec}") as reference,
+        open_engine(f"host:{spec}") as host,
+        open_engine(f"host:{spec}", fault="cut=12000") as broken,
+    ):
+        (found,) = compare_all(reference, [(host, broken)], pictures(40, seed=1))
     assert isinstance(found, Comparison)
     assert (found.verdict, found.images) == (RunVerdict.PASS, 40)
     assert any("A device died, and the others did its work: host: the cable was pulled" in note for note in found.notes)
@@ -129,6 +137,7 @@ def test_one_table_for_several_engines(tmp_path, npz, capfd):
     said = capfd.readouterr().out
     assert code == 0, said
     assert "emulator:pico  max LSB  instructions  host" in said.splitlines()[0]
+    assert said.splitlines()[0].endswith("ticks")
     assert "emulator:pico: PASS: all 6 layers EXACT" in said
     assert "host: PASS: all 6 layers EXACT" in said
     for file in ("r-1-emulator-pico.json", "r-2-host.json"):
@@ -148,6 +157,36 @@ def test_spread_shares_the_images_among_identical_devices_only(npz, capfd):
 def test_a_fault_that_is_none_is_refused(fault):
     with pytest.raises(InputError, match="names no fault; expected errors=RATE"):
         open_engine(f"host:{tflite_file()}", fault=fault)
+
+
+def test_a_cable_pulled_in_the_middle_of_validate_is_a_sentence_code_3_and_a_trace_file(tmp_path, npz, capfd):
+    report = tmp_path / "demo" / "report.html"
+    code = run(
+        "validate", keras_file(), "--data", npz, "--split", "test", "--calibration", "dog-poses", "--limit", 4, "--jobs", 1,
+        "--calibration-images", 8, "--fault", "cut=4000", "--report", report,
+    )  # fmt: skip
+    said = capfd.readouterr()
+    assert code == 3, said.err
+    assert "the cable was pulled; the last good op was " in said.err.strip().splitlines()[-1]
+    assert "Traceback" not in said.err
+    partial = report.parent / "partial.npz"
+    assert len(Trace.load(partial).steps) > 0
+    (tflite,) = report.parent.glob("*.tflite")
+    assert run("compare", f"tflm:{tflite}", f"trace:{partial}") == 1
+    assert "its link broke there" in capfd.readouterr().out
+    assert not report.exists()
+
+
+def test_a_pinned_input_gives_the_same_and_its_ram_is_told(tmp_path, npz, capfd):
+    spec = tflite_file()
+    assert run("build", spec, "--board", "pico", "--keep-input", "--out", tmp_path / "kept") == 0
+    assert re.search(
+        r"the pinned input takes \d+ B of RAM more: the arena is [\d,]+ B instead of", capfd.readouterr().out
+    )
+    assert (
+        run("compare", f"tflm:{spec}", f"emulator:pico:{spec}", "--keep-input", "--data", npz, "--split", "test") == 0
+    )
+    assert "PASS: all 6 layers EXACT" in capfd.readouterr().out
 
 
 def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_compare_reads(tmp_path, npz, capfd):
@@ -178,4 +217,5 @@ def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_comp
     assert run("compare", f"tflm:{spec}", f"trace:{partial}") == 1
     said = capfd.readouterr().out
     assert "of 6 ops: its link broke there" in said
-    assert "DIVERGED" not in said and "EXACT" in said
+    assert "DIVERGED" not in said
+    assert "EXACT" in said

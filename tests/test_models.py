@@ -13,7 +13,6 @@ import pytest
 from tfviz import models, zoo
 from tfviz.errors import InputError
 
-
 X = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
 
 

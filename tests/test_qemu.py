@@ -1,5 +1,6 @@
 """QEMU's machines: the same sources through real serial ports, the same bytes, and nothing left running."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -81,6 +82,19 @@ def test_a_real_port_is_built_where_the_chip_has_one_and_refused_in_a_sentence_w
     assert build.port_of(boards.load("nucleo-f446re"), real=False) == "emulated"
     with pytest.raises(InputError, match=r"no port for the serial port of pico \(RP2040\) yet"):
         build.port_of(boards.load("pico"), real=True)
+
+
+@pytest.mark.parametrize("usart", [1, 2, 6])
+def test_the_stm32f4_port_compiles_without_a_warning_for_each_of_its_lines(usart, tmp_path):
+    board = dataclasses.replace(boards.load("nucleo-f446re"), port_options=(f"STM32F4_USART={usart}",))
+    made = build.compile_firmware({"model.c": MODEL_C}, (), board, tmp_path, digest=DIGEST, port="stm32f4")
+    port = build.zig.FIRMWARE / "ports" / "stm32f4" / "port.c"
+    strict = ["--target=thumb-freestanding-eabihf", "-mcpu=cortex_m4", "-std=c99", "-Wall", "-Wextra", "-Werror"]
+    include = f"-I{build.zig.FIRMWARE / 'ports' / 'freestanding'}"
+    command = [sys.executable, "-m", "ziglang", "cc", *strict, include, f"-DSTM32F4_USART={usart}", "-c", str(port)]
+    done = subprocess.run([*command, "-o", str(tmp_path / "port.o")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert made.flash_bytes < 16_384
 
 
 def test_every_board_that_names_a_port_has_one():

@@ -1,5 +1,6 @@
 """Explanations that are zero everywhere say nothing, and must not be taken as if they did."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def warn_of_silence(name: str, maps: Sequence[npt.NDArray[Any]]) -> None:
 
 
 def _warn(name: str, maps: Sequence[npt.NDArray[Any]], why: str) -> None:
-    speaks = np.any([np.reshape(one, (len(one), -1)).any(axis=1) for one in maps], axis=0)
-    empty = int(np.sum(~speaks))
-    if empty:
+    speaks = functools.reduce(np.logical_or, (one.reshape(len(one), -1).any(axis=1) for one in maps))
+    if not speaks.all():
+        empty = len(speaks) - int(speaks.sum())
         warn(f"{empty} of {len(speaks)} {name} maps are zero everywhere: {why}", EmptyMapWarning)

@@ -48,7 +48,7 @@ def in_parts(
     for start, images in batch.parts(size):
         arguments = plan.rows(start, start + len(images[0]))
         doubt, results = execute(model, (key, plan.key), body, [*images, *arguments], function=plan.function)
-        doubtful = doubtful or bool(np.any(doubt))
+        doubtful = doubtful or bool(np.asarray(doubt).any())
         parts.append([np.asarray(result) for result in results])
     warn_of_probabilities(doubtful)
     if len(parts) == 1:

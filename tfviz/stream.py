@@ -1,6 +1,7 @@
 """Images x samples as one flat, chunked stream with a running reduction: memory does not grow with the samples."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,8 +19,8 @@ def chunk_size(shape: Sequence[int], batch_size: int | None = None) -> int:
     """
     if batch_size is not None:
         return max(1, batch_size)
-    pixels = int(np.prod(shape[:2])) or 1
-    return int(np.clip(_PIXELS // pixels, 8, 128))
+    pixels = math.prod(shape[:2]) or 1
+    return min(max(_PIXELS // pixels, 8), 128)
 
 
 @dataclasses.dataclass(frozen=True)

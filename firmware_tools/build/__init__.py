@@ -113,9 +113,7 @@ def build(
     )
 
 
-def build_host(
-    graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2", keep_input: bool = False
-) -> Path:
+def build_host(graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2", keep_input: bool = False) -> Path:
     """Build the same sources for this computer: a program that speaks the protocol on standard input and output.
 
     Raises:

@@ -100,6 +100,20 @@ def _dependence(a: Asked) -> Any:
     return np.mean([step.spearman for step in steps], axis=0)
 
 
+def _instability(a: Asked) -> Any:
+    """Of maps scaled to length 1: one in the unit of exp(score), as Grad-CAM++'s, would change with the score alone."""
+
+    def explain(model: Any, images: Any, classes: Any) -> Array:
+        return _unit(np.asarray(a.explain(model, images, classes), np.float64))
+
+    return max_sensitivity(a.model, a.images, _unit(a.maps.astype(np.float64)), a.classes, explain=explain, seed=a.seed)
+
+
+def _unit(maps: Array) -> Array:
+    norms = np.linalg.norm(maps.reshape(len(maps), -1), axis=1)[:, np.newaxis, np.newaxis]
+    return np.asarray(maps / np.where(norms == 0, 1, norms))
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -198,8 +212,8 @@ METRICS = {
             "max-sensitivity",
             "stable",
             False,
-            lambda a: max_sensitivity(a.model, a.images, a.maps, a.classes, explain=a.explain, seed=a.seed),
-            "largest relative change of the map while the picture changes by at most 2 % of its span",
+            _instability,
+            "largest change of the map, scaled to length 1, while the picture changes by at most 2 % of its span",
             "Yeh et al. 2019",
             batches=1,
         ),
