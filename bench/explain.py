@@ -32,14 +32,21 @@ def ratio(row: Row, name: str) -> str:
 
 
 def header(names: list[str]) -> list[str]:
-    titles = ["", "floor ms", "ours ms", "ours / floor", "quartiles", "first call s"]
+    titles = ["", "floor ms", "ours ms", "ours / floor", "quartiles", "first call s", "floor's first"]
     return titles + [PEER_NAMES[name] for name in names[2:]] + ["their first s"] * bool(names[2:])
 
 
 def cells(row: Row, names: list[str]) -> list[str]:
     low, middle, high = quartiles(row.ratios("ours"))
     floor, ours = (f"{median_ms(row, name):.3g}" for name in ("floors", "ours"))
-    line = [row.item, floor, ours, f"{middle:.2f}", f"{low:.2f}-{high:.2f}", f"{row.first['ours'] / 1e3:.2f}"]
+    line = [
+        row.item,
+        floor,
+        ours,
+        f"{middle:.2f}",
+        f"{low:.2f}-{high:.2f}",
+        *(f"{row.first[name] / 1e3:.2f}" for name in ("ours", "floors")),
+    ]
     line += [ratio(row, name) for name in names[2:]]
     if names[2:]:
         line.append(" / ".join(f"{row.first[name] / 1e3:.1f}" if name in row.first else "-" for name in names[2:]))

@@ -40,8 +40,8 @@ TITLES = {
     ),
     "layer": (
         "Layers",
-        "Where in the last layer with places the score comes from, at the layer's own resolution (8 x 8 here), and laid "
-        "over the picture.",
+        "Where in the last layer with places the score comes from, at the layer's own resolution (8 x 8 here), and "
+        "laid over the picture.",
     ),
     "black-box": (
         "Black box",
@@ -167,8 +167,8 @@ def page(subjects: list[Subject], shown: list[Method]) -> str:
         "",
         "`make demo peers && python docs/make_gallery.py --photograph-model pretrainedResnet.h5` draws it anew, every "
         "method with its default options. The photograph is Chelsea the cat by Stefan van der Walt, CC0, as "
-        "scikit-image ships it; the ResNet8 is [MLPerf Tiny's](https://github.com/mlcommons/tiny) (Apache-2.0), trained "
-        "on CIFAR-10. Neither is part of this project.",
+        "scikit-image ships it; the ResNet8 is [MLPerf Tiny's](https://github.com/mlcommons/tiny) (Apache-2.0), "
+        "trained on CIFAR-10. Neither is part of this project.",
         "",
     ]
     return "\n".join(lines)

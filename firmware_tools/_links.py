@@ -127,7 +127,7 @@ def several(
 
     alive = [(name, result) for name, result in zip(names, found, strict=True) if isinstance(result, Comparison)]
     headers: tuple[str, ...] = ("op", "kind", "layer")
-    for name, _ in alive:
+    for name, result in alive:
         counted = any(op.instructions is not None for op in result.ops)
         headers = (*headers, short(name), "max LSB", "instructions" if counted else "ticks")
     rows: list[list[object]] = []

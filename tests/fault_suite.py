@@ -4,7 +4,7 @@ Each run opens a device (emulated firmware), runs a model in one of three ways (
 and must end with the exact trace or with one sentence that names the line, the time and the last good op, and what was
 received until then must be kept. As a program it runs the whole suite and writes the table of docs/faults.md:
 
-    python tests/fault_suite.py --runs 700 --write docs/faults.md
+    python tests/fault_suite.py --runs 560 --write docs/faults.md
 """
 
 import argparse
@@ -448,7 +448,7 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     """Run the suite, print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=700, help="of each kind")
+    parser.add_argument("--runs", type=int, default=560, help="of each kind")
     parser.add_argument("--write", type=Path, help="put the table into this page, between its two marks")
     arguments = parser.parse_args()
     rows = []

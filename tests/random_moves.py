@@ -133,22 +133,31 @@ class Moves(Draws):
         return self.file.pack([source], [target])
 
     def batch_blocks(self) -> bytes:
+        """Margins only on the way back: TensorFlow Lite Micro pads with memory that nobody has set."""
+        return self.blocked(to_batch=bool(self.integer(0, 1)), largest=0)
+
+    def cropped_blocks(self) -> bytes:
+        return self.blocked(to_batch=False, largest=3)
+
+    def padded_blocks(self) -> bytes:
+        return self.blocked(to_batch=True, largest=3)
+
+    def blocked(self, *, to_batch: bool, largest: int) -> bytes:
         rank = self.pick(3, 4, 4)
         block = [self.integer(1, 3) for _ in range(rank - 2)]
         batch, depth = self.pick(1, 1, 2), self.integer(1, 4)
         small = [self.integer(1, 4) for _ in block]
         margins = []
         for size, step in zip(small, block, strict=True):
-            before = self.integer(0, min(size * step - 1, 3))
-            margins.append([before, self.integer(0, min(size * step - 1 - before, 3))])
+            before = self.integer(0, min(size * step - 1, largest))
+            margins.append([before, self.integer(0, min(size * step - 1 - before, largest))])
         one = [size * step - sum(pair) for size, step, pair in zip(small, block, margins, strict=True)]
         shapes = ((batch, *one, depth), (batch * int(np.prod(block)), *small, depth))
-        name = self.pick("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
-        if name == "BATCH_TO_SPACE_ND":
-            shapes = shapes[::-1]
+        name, kind = "SPACE_TO_BATCH_ND", "SpaceToBatchNDOptions"
+        if not to_batch:
+            name, kind, shapes = "BATCH_TO_SPACE_ND", "BatchToSpaceNDOptions", shapes[::-1]
         source = self.plain(shapes[0], self.pick("int8", "int8", "float32"))
         target = self.like(source, shapes[1])
-        kind = "SpaceToBatchNDOptions" if name == "SPACE_TO_BATCH_ND" else "BatchToSpaceNDOptions"
         self.file.op(name, [source, self.numbers(block), self.numbers(margins)], [target], kind)
         return self.file.pack([source], [target])
 

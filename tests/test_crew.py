@@ -162,8 +162,8 @@ def test_a_fault_that_is_none_is_refused(fault):
 def test_a_cable_pulled_in_the_middle_of_validate_is_a_sentence_code_3_and_a_trace_file(tmp_path, npz, capfd):
     report = tmp_path / "demo" / "report.html"
     code = run(
-        "validate", keras_file(), "--data", npz, "--split", "test", "--calibration", "dog-poses", "--limit", 4, "--jobs", 1,
-        "--calibration-images", 8, "--fault", "cut=4000", "--report", report,
+        "validate", keras_file(), "--data", npz, "--split", "test", "--calibration", "dog-poses", "--limit", 4,
+        "--jobs", 1, "--calibration-images", 8, "--fault", "cut=4000", "--report", report,
     )  # fmt: skip
     said = capfd.readouterr()
     assert code == 3, said.err
@@ -180,9 +180,8 @@ def test_a_cable_pulled_in_the_middle_of_validate_is_a_sentence_code_3_and_a_tra
 def test_a_pinned_input_gives_the_same_and_its_ram_is_told(tmp_path, npz, capfd):
     spec = tflite_file()
     assert run("build", spec, "--board", "pico", "--keep-input", "--out", tmp_path / "kept") == 0
-    assert re.search(
-        r"the pinned input takes \d+ B of RAM more: the arena is [\d,]+ B instead of", capfd.readouterr().out
-    )
+    told = r"the pinned input takes \d+ B of RAM more: the arena is [\d,]+ B instead of"
+    assert re.search(told, capfd.readouterr().out)
     assert (
         run("compare", f"tflm:{spec}", f"emulator:pico:{spec}", "--keep-input", "--data", npz, "--split", "test") == 0
     )

@@ -60,9 +60,9 @@ def test_the_device_survives_mutated_streams_and_answers_the_next_hello(fuzzer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 6))
+@pytest.mark.parametrize("seed", [2, 3])
 def test_the_device_survives_a_long_time_of_mutated_streams(fuzzer, seed):
-    streams, *_, hellos = fuzz(fuzzer, 200_000, seed)
+    streams, *_, hellos = fuzz(fuzzer, 100_000, seed)
     assert hellos >= streams
 
 

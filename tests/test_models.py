@@ -58,6 +58,65 @@ def test_a_legacy_depthwise_convolution_loads_with_a_note_of_what_was_dropped(
     assert type(loaded.layers[0]) is keras.layers.DepthwiseConv2D
 
 
+def _as_keras_2_wrote_it(model: object, path: Path, changes: dict[str, dict[str, object]]) -> None:
+    """Save a model and put into the layers' configs what Keras 2 wrote there."""
+    model.save(path)  # type: ignore[attr-defined]
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            inner = layer["config"].get("layer", {})
+            for part in (layer, inner):
+                part.get("config", {}).update(changes.get(part.get("class_name"), {}))
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.15.0"
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+def test_what_keras_2_wrote_and_keras_3_refuses_is_dropped_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import keras
+
+    layers = keras.layers
+    steps = [
+        keras.Input((8, 8, 2)),
+        layers.SeparableConv2D(3, 3),
+        layers.Conv2DTranspose(2, 2),
+        layers.SpatialDropout2D(0.5),
+        layers.Reshape((7, 14)),
+        layers.Bidirectional(layers.LSTM(3)),
+    ]
+    model = keras.Sequential(steps)
+    changes: dict[str, dict[str, object]] = {
+        "SeparableConv2D": {"groups": 1, "kernel_initializer": "zeros", "kernel_constraint": None},
+        "Conv2DTranspose": {"groups": 1},
+        "SpatialDropout2D": {"trainable": True, "noise_shape": None},
+        "LSTM": {"time_major": False},
+    }
+    _as_keras_2_wrote_it(model, tmp_path / "m.h5", changes)
+    with caplog.at_level(logging.WARNING):
+        loaded = models.load_model(str(tmp_path / "m.h5"))
+    for dropped in ("groups=1", "kernel_initializer=zeros", "noise_shape=None", "time_major=False"):
+        assert dropped in caplog.text
+    x = np.random.default_rng(0).random((2, 8, 8, 2), np.float32)
+    np.testing.assert_array_equal(loaded(x), model(x))
+    _as_keras_2_wrote_it(model, tmp_path / "n.h5", changes | {"Conv2DTranspose": {"groups": 2}})
+    with pytest.raises(InputError, match="groups=2, which Keras 3 cannot do"):
+        models.load_model(str(tmp_path / "n.h5"))
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+def test_hard_sigmoid_of_a_keras_2_file_is_the_one_of_keras_2(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Activation("hard_sigmoid")])
+    x = np.array([[-1.0, 0.3, 2.0]], np.float32)
+    model.save(tmp_path / "new.h5")
+    np.testing.assert_allclose(models.load_model(str(tmp_path / "new.h5"))(x), np.clip(x / 6 + 0.5, 0, 1), rtol=1e-6)
+    _as_keras_2_wrote_it(model, tmp_path / "old.h5", {})
+    np.testing.assert_allclose(models.load_model(str(tmp_path / "old.h5"))(x), np.clip(0.2 * x + 0.5, 0, 1), rtol=1e-6)
+
+
 def test_a_builder_is_called_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_nets.py").write_text(
         "from tfviz import zoo\n"

@@ -1,6 +1,6 @@
 """Agreement with other libraries on the same weights, their normalising and resizing undone.
 
-Each library runs in a process of its own with what `make peers` installed in build/peers; without it, nothing here runs.
+Each library runs in a process of its own with what `make peers` installed in build/peers; without it, nothing runs.
 """
 
 import sys
@@ -20,19 +20,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def bench():
-    """Makes the bench's modules known for as long as these tests run."""
-    sys.path.insert(0, str(BENCH))
-    yield
-    sys.path.remove(str(BENCH))
-
-
 @pytest.fixture(scope="module", params=["a", "colour"])
-def net(request, bench):
+def net(request):
+    """Its name and the network; the bench's modules are known for as long as these tests run."""
+    sys.path.insert(0, str(BENCH))
     from explanations.nets import NETS
 
-    return request.param, NETS[request.param]()
+    yield request.param, NETS[request.param]()
+    sys.path.remove(str(BENCH))
 
 
 @pytest.fixture(scope="module")

@@ -270,3 +270,113 @@ def test_grad_cam_of_a_half_precision_model_does_not_underflow():
     a = model.layers[0](x).numpy().astype(np.float64)
     expected = a @ w / 64**2
     np.testing.assert_allclose(cam.grad_cam(model, x, 0), expected, rtol=5e-3)
+
+
+def test_the_rivals_of_a_class_are_those_with_the_nearest_logits():
+    logits, model = ended("wrapped softmax", units=5)
+    x = images()
+    y = logits(x).numpy()
+    k = np.array([3, 0, 4])
+    expected = []
+    for row, own in zip(y, k, strict=True):
+        others = sorted((d for d in range(5) if d != own), key=lambda d: abs(row[d] - row[own]))[:2]
+        p = np.exp(row[others])
+        expected.append(row[own] - 0.7 * (p * row[others]).sum() / p.sum())
+    for subject in (logits, model):
+        got = target.scores(subject, x, target.rivals(k, count=2, strength=0.7))
+        np.testing.assert_allclose(got, expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        target.scores(model, x, target.rivals(count=1)), np.diff(np.sort(y), axis=1)[:, -1], rtol=1e-4, atol=1e-6
+    )
+    for wrong in ({"count": 0}, {"strength": -1}):
+        with pytest.raises(InputError, match="expected"):
+            target.rivals(1, **wrong)
+
+
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize("activation", ["linear", "sigmoid", "softplus"])
+def test_a_regression_output_is_explained_as_the_number_it_gives(units, activation):
+    base = pooled(units=units)
+    model, x = keras.Sequential([base, layers.Activation(activation)]), images()
+    y = model(x).numpy()
+    for k in range(units):
+        np.testing.assert_allclose(target.scores(model, x, target.value(k)), y[:, k], rtol=1e-5)
+    seen = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        score = model(seen)[:, units - 1]
+    expected = tape.gradient(score, seen).numpy().sum(-1)
+    np.testing.assert_allclose(gradients.gradient(model, x, target.value(units - 1)), expected, rtol=1e-4, atol=1e-7)
+    with pytest.raises(InputError, match=f"Class {units} is not"):
+        target.scores(model, x, target.value(units))
+
+
+def test_a_regression_output_is_one_of_several_and_has_places():
+    model, x = two_outputs(), images()
+    age = model(x)[1].numpy()[:, 0]
+    np.testing.assert_allclose(target.scores(model, x, target.output("age", target.value())), age, rtol=1e-5)
+    inputs = keras.Input((8, 8, 1))
+    depth = seeded(keras.Model(inputs, layers.Conv2D(1, 3, padding="same", activation="sigmoid")(inputs)))
+    x = images(2, 8, 1)
+    mask = np.zeros((8, 8))
+    mask[3, 1:4] = [1, 0, 2]
+    expected = (depth(x).numpy()[..., 0] * mask).sum(axis=(1, 2))
+    np.testing.assert_allclose(target.scores(depth, x, target.masked(mask, target.value())), expected, rtol=1e-5)
+
+
+def test_an_embedding_is_explained_by_its_likeness_to_a_reference():
+    model, x = pooled(units=4), images()
+    y = model(x).numpy()
+    reference = model(images(1, seed=5)).numpy()[0]
+
+    def cosine(a, b):
+        return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+    np.testing.assert_allclose(target.scores(model, x, target.similarity(reference)), cosine(y, reference), rtol=1e-5)
+    each = np.roll(y, 1, axis=0)
+    np.testing.assert_allclose(target.scores(model, x, target.similarity(each)), cosine(y, each), rtol=1e-5)
+    np.testing.assert_allclose(target.scores(model, x, target.similarity(y)), 1, rtol=1e-6)
+    # At the reference itself likeness is at its highest, so no pixel can raise it.
+    np.testing.assert_allclose(gradients.gradient(model, x, target.similarity(y)), 0, atol=1e-6)
+    before = tap.traces()
+    together = cam.grad_cam(model, x, target.similarity(reference), layer="first")
+    assert tap.traces() == before + 1
+    cam.grad_cam(model, x, target.similarity(reference + 1), layer="first")
+    assert tap.traces() == before + 1
+    alone = cam.grad_cam(model, x[1], target.similarity(reference), layer="first")
+    np.testing.assert_allclose(alone[0], together[1], rtol=1e-4, atol=1e-7)
+
+
+def test_a_likeness_of_probabilities_is_that_of_the_output_as_it_is_and_zero_vectors_are_alike_to_nothing():
+    logits, model = ended("wrapped softmax")
+    x = images()
+    p = model(x).numpy()
+    expected = p[:, 1] / np.linalg.norm(p, axis=-1)
+    np.testing.assert_allclose(target.scores(model, x, target.similarity([0.0, 1.0, 0.0])), expected, rtol=1e-5)
+    np.testing.assert_array_equal(target.scores(logits, x, target.similarity(np.zeros(3))), 0)
+    silent = pooled()
+    for weight in silent.get_layer("logits").weights:
+        weight.assign(0 * weight)
+    assert np.isfinite(gradients.gradient(silent, x, target.similarity([1.0, 2.0, 3.0]))).all()
+
+
+@pytest.mark.parametrize("reference", [np.ones(2), np.ones((2, 3)), np.ones((3, 3, 3)), 1.0])
+def test_references_that_do_not_fit_are_refused(reference):
+    with pytest.raises(InputError, match=r"expected an output \(B, D\)"):
+        target.scores(pooled(), images(), target.similarity(reference))
+
+
+def test_differences_of_classes_explain_every_way():
+    model, x = pooled(), images()
+    each = np.array([2, 0, 1])
+    wanted = target.difference(each, [0, 1, 2])
+    y = model(x).numpy()
+    np.testing.assert_allclose(
+        target.scores(model, x, wanted), y[np.arange(3), each] - y[np.arange(3), [0, 1, 2]], rtol=1e-4
+    )
+    both = [gradients.integrated_gradients(model, x, k, steps=4) for k in (2, 0)]
+    np.testing.assert_allclose(
+        gradients.integrated_gradients(model, x, target.difference(2, 0), steps=4), both[0] - both[1], atol=1e-5
+    )
+    with_itself = target.difference(1, 1)
+    np.testing.assert_array_equal(target.scores(model, x, with_itself), 0)

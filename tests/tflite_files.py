@@ -1,11 +1,14 @@
 """Random valid `.tflite` files of single ops over their whole option space."""
 
+import dataclasses
+from collections.abc import Iterable
+
 import numpy as np
 from file_builder import ACTIVATIONS, Draws, FileBuilder
 from random_arithmetic import Arithmetic
 from random_moves import Moves
 
-__all__ = ["KINDS", "FileBuilder", "RandomOp", "random_op"]
+__all__ = ["KINDS", "NOT_IN_TFLM", "FileBuilder", "RandomOp", "random_op", "random_ops"]
 
 
 class RandomOp(Arithmetic, Moves, Draws):
@@ -166,28 +169,26 @@ class RandomOp(Arithmetic, Moves, Draws):
     def concatenation(self) -> bytes:
         shape = (1, *self.image())
         axis = self.pick(1, 2, 3, -1)
-        scale, zero_point = self.scale(), self.zero_point()
+        alike = {"scale": self.scale(), "zero_point": self.zero_point()}
+        pieces = [self.integer(1, 5) for _ in range(self.integer(1, 3))]
         inputs = []
-        total = 0
-        for _ in range(self.integer(1, 3)):
-            piece = list(shape)
-            piece[axis] = self.integer(1, 5)
-            total += piece[axis]
-            inputs.append(self.activation(tuple(piece), scale=scale, zero_point=zero_point))
-        out = list(shape)
-        out[axis] = total
-        target = self.activation(tuple(out), scale=scale, zero_point=zero_point)
+        for number, size in enumerate(pieces):
+            piece = tuple(size if i == axis % 4 else whole for i, whole in enumerate(shape))
+            constant = number > 0 and self.rng.random() < 0.2
+            inputs.append(self.activation(piece, data=self.weights(piece) if constant else None, **alike))
+        out = tuple(sum(pieces) if i == axis % 4 else whole for i, whole in enumerate(shape))
+        target = self.activation(out, **alike)
         self.file.op("CONCATENATION", inputs, [target], "ConcatenationOptions", axis=axis)
-        return self.file.pack(inputs, [target])
+        return self.file.pack([i for i in inputs if self.file.tensors[i].buffer == 0], [target])
 
     def pad(self) -> bytes:
-        shape = (1, *self.image())
-        margins = np.array([[0, 0]] + [[self.integer(0, 3), self.integer(0, 3)] for _ in range(3)], np.int32)
+        shape = (1, *self.image())[self.integer(0, 3) :]
+        margins = np.array([[self.integer(0, 3), self.integer(0, 3)] for _ in shape], np.int32)
         out = tuple(int(size + sum(pair)) for size, pair in zip(shape, margins.tolist(), strict=True))
         scale, zero_point = self.scale(), self.zero_point()
         source = self.activation(shape, scale=scale, zero_point=zero_point)
         target = self.activation(out, scale=scale, zero_point=zero_point)
-        table = self.file.tensor((4, 2), dtype="int32", data=margins)
+        table = self.file.tensor(margins.shape, dtype="int32", data=margins)
         if self.rng.random() < 0.5:
             self.file.op("PAD", [source, table], [target], "PadOptions")
         else:
@@ -200,12 +201,48 @@ KINDS = (
     *("conv", "depthwise", "dense", "pool", "binary", "mean", "softmax", "unary", "real_ends"),
     *("concatenation", "pad", "transpose_conv", "extremes", "prelu", "curves", "reduce", "arg_max", "log_softmax"),
     *("l2_normalization", "resize_bilinear", "batch_matmul", "cast", "transpose", "strided_slice", "slice", "split"),
-    *("pack", "depth_blocks", "batch_blocks", "gather", "gather_computed", "mirror_pad", "resize_nearest"),
+    *(
+        "pack",
+        "depth_blocks",
+        "batch_blocks",
+        "cropped_blocks",
+        "gather",
+        "gather_computed",
+        "mirror_pad",
+        "resize_nearest",
+    ),
     "known_shape",
 )
+NOT_IN_TFLM = ("padded_blocks",)
+"""Kinds that TensorFlow Lite Micro computes from memory that nobody has set; LiteRT's reference kernels do not."""
 
 
 def random_op(kind: str, seed: int) -> bytes:
     """A valid model of one op of a `kind` of KINDS."""
     model: bytes = getattr(RandomOp(seed), kind)()
     return model
+
+
+@dataclasses.dataclass
+class _Together(FileBuilder):
+    """Collects what would be models of their own into one model of many inputs and outputs."""
+
+    ends: tuple[list[int], list[int]] = dataclasses.field(default_factory=lambda: ([], []))
+
+    def pack(self, inputs: list[int], outputs: list[int], *, subgraphs: int = 1) -> bytes:
+        del subgraphs
+        for collected, new in zip(self.ends, (inputs, outputs), strict=True):
+            collected += new
+        return b""
+
+
+def random_ops(kind: str, seeds: Iterable[int]) -> tuple[bytes, list[int]]:
+    """The ops of `random_op(kind, seed)` for all seeds side by side in one model, and the seed that each op is of."""
+    file = _Together()
+    seed_of: list[int] = []
+    for seed in seeds:
+        draws = RandomOp(seed)
+        draws.file = file
+        getattr(draws, kind)()
+        seed_of += [seed] * (len(file.ops) - len(seed_of))
+    return FileBuilder.pack(file, *file.ends), seed_of

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tfviz.models")
 _NO_EFFECT = object()  # whatever its value
 _GROUPS = {"groups": 1}
+_GROUPED = {"groups": _NO_EFFECT}  # by their nature
 _TIME_MAJOR = {"time_major": False}
 _RANDOM = {"rng_type": _NO_EFFECT}
 _SEPARABLE = _GROUPS | dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _NO_EFFECT)
@@ -23,7 +24,7 @@ _ATTENTION = dict.fromkeys(("query_shape", "key_shape", "value_shape"), _NO_EFFE
 # Layer -> arguments of its Keras 2 config that its Keras 3 class refuses, each with the value that had no effect.
 # Found by handing the config of every layer of tf_keras 2.21 to Keras 3.15.
 _REFUSED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), {"groups": _NO_EFFECT}),  # grouped by their nature
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _GROUPED),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARABLE),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _GROUPS),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), _TIME_MAJOR),

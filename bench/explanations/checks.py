@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from explanations.process import Process
 
 MEMORY_LIMIT = 1.1
+# On small networks 50 samples are less than one chunk, so 200 fill it a little more; from there on nothing grows.
+GROWTH_LIMIT = 1.1
 CALLS, MODELS = 10_000, 200
 # What two runs of one loop differ by: the allocator's and TensorFlow's own pools, in MB.
 CALLS_NOISE, MODELS_NOISE = 4.0, 16.0
@@ -28,7 +30,7 @@ def memory(net: str) -> Found:
             ratio <= MEMORY_LIMIT,
         )
     more = _peak("ours", net, "Integrated Gradients x 200")
-    yield f"peak memory with 200 samples instead of 50: {more:.0f} MB ({more / ours:.2f})", more / ours <= 1.05
+    yield f"peak memory with 200 samples instead of 50: {more:.0f} MB ({more / ours:.2f})", more / ours <= GROWTH_LIMIT
 
 
 def compilations() -> Found:

@@ -21,7 +21,7 @@ Items = dict[str, Callable[[], Any]]
 def items(net: Net) -> Items:
     model, x, k = net.model, tf.constant(net.images), tf.constant(net.classes, tf.int32)
     gradient = _gradient(model, x)
-    alone = {"gradient": lambda: gradient(x, k).numpy(), "maximisation x 200": _maximisation(net)}
+    alone = {"gradient": lambda: np.asarray(gradient(x, k)), "maximisation x 200": _maximisation(net)}
     return _layers(net, x, k) | alone | _samples(net) | _masks(net)
 
 
@@ -65,9 +65,9 @@ def _layers(net: Net, x: Any, k: Any) -> Items:
         return [tf.nn.relu(signed[i]) for i in (0, 4, 1, 2, 3)]
 
     return {
-        "feature maps": lambda: [part.numpy() for part in feature_maps(x)],
-        "Grad-CAM": lambda: grad_cam(x, k).numpy(),
-        "five CAMs": lambda: [part.numpy() for part in five_cams(x, k)],
+        "feature maps": lambda: [np.asarray(part) for part in feature_maps(x)],
+        "Grad-CAM": lambda: np.asarray(grad_cam(x, k)),
+        "five CAMs": lambda: [np.asarray(part) for part in five_cams(x, k)],
     }
 
 
@@ -123,7 +123,7 @@ def _samples(net: Net) -> Items:
         total = np.zeros((count, *shape[:2]), np.float32)
         for rows, some in cuts:
             k = np.repeat(classes[rows], len(range(SAMPLES)[some]))
-            total[rows] += of(images[rows], k, some).numpy()
+            total[rows] += np.asarray(of(images[rows], k, some))
         return total
 
     def smoothgrad() -> Any:
@@ -174,11 +174,11 @@ def _masks(net: Net) -> Items:
         return _picked(model(images, training=False), k)
 
     def score_cam() -> Any:
-        maps = activations(x).numpy()
+        maps = np.asarray(activations(x))
         count, channels = maps.shape[:2]
         flat, rows = maps.reshape(-1, *maps.shape[2:]), np.repeat(np.arange(count, dtype=np.int32), channels)
-        found = [through(flat[i : i + size], rows[i : i + size]).numpy() for i in range(0, len(flat), size)]
-        weights = tf.nn.softmax(np.concatenate(found).reshape(count, channels)).numpy()
+        found = [np.asarray(through(flat[i : i + size], rows[i : i + size])) for i in range(0, len(flat), size)]
+        weights = np.asarray(tf.nn.softmax(np.concatenate(found).reshape(count, channels)))
         return np.maximum(np.einsum("bkij,bk->bij", maps, weights), 0)
 
     per_side = height // PATCH
@@ -188,13 +188,13 @@ def _masks(net: Net) -> Items:
 
     def occlusion() -> Any:
         cuts = range(0, len(covers), size)
-        found = np.concatenate([masked(covers[i : i + size], owners[i : i + size]).numpy() for i in cuts])
-        drops = whole(x, k).numpy()[:, np.newaxis] - found.reshape(net.sampled, -1)
+        found = np.concatenate([np.asarray(masked(covers[i : i + size], owners[i : i + size])) for i in cuts])
+        drops = np.asarray(whole(x, k))[:, np.newaxis] - found.reshape(net.sampled, -1)
         return np.einsum("bs,shw->bhw", drops, patches)
 
     def rise() -> Any:
         parts = [min(size, MASKS - i) for i in range(0, MASKS, size)]
-        sums = [sum(rise_part(row, part).numpy() for part in parts) for row in range(net.sampled)]
+        sums = [sum(np.asarray(rise_part(row, part)) for part in parts) for row in range(net.sampled)]
         return np.stack(sums) / (0.5 * MASKS)
 
     return {"Score-CAM": score_cam, "occlusion, 64 patches": occlusion, "RISE x 1000": rise}
@@ -218,4 +218,4 @@ def _maximisation(net: Net) -> Callable[[], Any]:
         state = (tf.constant(0), z, tf.zeros_like(z), tf.zeros_like(z))
         return tf.sigmoid(tf.while_loop(lambda n, *_: n < STEPS, step, state, parallel_iterations=1)[1])
 
-    return lambda: climb(start, np.array([2], np.int32)).numpy()
+    return lambda: np.asarray(climb(start, np.array([2], np.int32)))

@@ -33,6 +33,7 @@ def grad_cam(
     equations 1 and 2. Arguments, answer and errors as `cams`.
 
     >>> import keras
+    >>> import numpy as np
     >>> model = keras.Sequential(
     ...     [keras.Input((2, 2, 1)), keras.layers.ReLU(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
     ... )

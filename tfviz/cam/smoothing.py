@@ -58,7 +58,7 @@ def flip_smoothed(method: Explain, *, flips: Sequence[str] = ("left-right",)) ->
 def _fixed(model: Any, images: Any, target: Any) -> Any:
     """The target with each image's own prediction in the place of None."""
     wanted = as_target(target)
-    if wanted.function is not None or wanted.classes != (None,):
+    if len(wanted.classes) != 1 or wanted.classes[0] is not None:
         return target
     return dataclasses.replace(wanted, classes=(predictions(model, images, output=wanted.name),))
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfviz.emptiness import warn_of_silence
@@ -28,6 +27,7 @@ def gradient(
     Source: Simonyan, Vedaldi and Zisserman 2013, section 3 (there as a magnitude, see `saliency`).
 
     >>> import keras
+    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     >>> model.set_weights([np.arange(8.0).reshape(4, 2), np.zeros(2)])
     >>> gradient(model, np.ones((2, 2, 1)), 1)

@@ -1,7 +1,10 @@
-"""CONCATENATION along any axis: bytes are copied as they are, as TensorFlow Lite Micro does, whatever their scales."""
+"""CONCATENATION along any axis: bytes are copied as they are."""
 
 import math
 
+import numpy as np
+
+from firmware_tools.codegen.moves import itemsize
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 from firmware_tools.graph import Array
 
@@ -16,14 +19,19 @@ def concatenation(node: Node) -> Lowered:
     axis %= rank
     node.require(node.option("fused_activation_function", "NONE") == "NONE", "has a fused activation")
     sources = [node.input(position) for position in range(len(node.op.inputs))]
-    node.int8(output, *sources)
+    size = itemsize(node, output, *sources)
     for source in sources:
+        node.require(
+            np.array_equal(source.scale, output.scale) and np.array_equal(source.zero_point, output.zero_point),
+            f"joins '{source.name}' with a scale or zero point that is not the output's; TensorFlow Lite Micro takes "
+            "equal ones only: convert again",
+        )
         node.require(
             len(source.shape) == rank and all(source.shape[i] == output.shape[i] for i in range(rank) if i != axis),
             f"joins {list(source.shape)} into {list(output.shape)} along axis {axis}",
         )
     node.require(sum(source.shape[axis] for source in sources) == output.shape[axis], "joins pieces that do not add up")
-    inner = math.prod(output.shape[axis + 1 :])
+    inner = math.prod(output.shape[axis + 1 :]) * size
     offset = 0
     calls = []
     for position, source in enumerate(sources):
@@ -35,7 +43,7 @@ def concatenation(node: Node) -> Lowered:
         }
         constants: dict[str, Array] = {}
         if source.is_constant:
-            constants = {f"input_{position}": node.constant(position, "int8")}
+            constants = {f"input_{position}": np.frombuffer(np.asarray(source.data).tobytes(), np.int8)}
         argument = f"input_{position}" if source.is_constant else position
         calls.append(Call("nn_copy", "copy", "copy", "nn_copy_shape", shape, (argument,), constants))
         offset += source.shape[axis] * inner
