@@ -64,18 +64,16 @@ class NnModel(ctypes.Structure):
 def kernel_library(folder: Path, *flags: str) -> Path:
     """All kernels as one static archive, compiled once for each set of flags; -Werror included."""
     folder.mkdir(parents=True, exist_ok=True)
-    objects = []
-    for source in sorted(KERNELS.glob("*.c")):
-        target = folder / f"{source.stem}.o"
-        compile_c("-c", "-fPIC", "-O2", *flags, str(source), "-o", str(target))
-        objects.append(str(target))
+    sources = sorted(KERNELS.glob("*.c"))
+    compile_c("-c", "-fPIC", "-O2", *flags, *map(str, sources), folder=folder)
+    objects = [str(folder / f"{source.stem}.o") for source in sources]
     archive = folder / "libnn.a"
     subprocess.run([sys.executable, "-m", "ziglang", "ar", "rcs", str(archive), *objects], check=True)
     return archive
 
 
-def compile_c(*arguments: str) -> None:
-    """Run the C compiler that ships as a Python package; its complaints become the failure's text."""
+def compile_c(*arguments: str, folder: Path | None = None) -> None:
+    """Run the C compiler that ships as a Python package, in `folder`; its complaints become the failure's text."""
     command = [
         sys.executable,
         "-m",
@@ -85,7 +83,7 @@ def compile_c(*arguments: str) -> None:
         "-fno-sanitize=undefined",
         *arguments,
     ]  # later flags win
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 

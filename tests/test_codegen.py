@@ -41,9 +41,14 @@ def test_the_same_model_gives_the_same_bytes():
     assert first.digest == second.digest
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("native")
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_digest_that_the_compiled_bytes_have_is_the_one_told(kind, tmp_path):
-    model = NativeModel(graph.load(random_op(kind, 1)), tmp_path / kind)
+def test_the_digest_that_the_compiled_bytes_have_is_the_one_told(kind, folder):
+    model = NativeModel(graph.load(random_op(kind, 1)), folder / kind)
     assert model.digest() == model.sources.digest
     assert f"0x{model.sources.digest:08x}" in model.sources.files["model.h"]
 
@@ -86,15 +91,15 @@ def test_every_shape_struct_has_its_fields_in_the_generators_order():
         "ünïcode 層 \x00",
     ],
 )
-def test_names_from_a_model_cannot_leave_their_comment(name, tmp_path):
+def test_names_from_a_model_cannot_leave_their_comment(name, folder, tmp_path):
     model = conv_model(name=name, input_name=name)
     text = codegen.generate(model).files["model.c"]
     assert text.isascii()
     assert not re.search(r"int main|#error", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
-    NativeModel(model, tmp_path / "named")
+    NativeModel(model, folder / "named")
     for_header = tmp_path / "user.c"
     for_header.write_text('#include "model.h"\nint size(void);\nint size(void) { return MODEL_INPUT_0_BYTES; }\n')
-    compile_c("-c", f"-I{KERNELS}", f"-I{tmp_path / 'named'}", str(for_header), "-o", str(tmp_path / "user.o"))
+    compile_c("-c", f"-I{KERNELS}", f"-I{folder / 'named'}", str(for_header), "-o", str(tmp_path / "user.o"))
 
 
 def test_the_header_tells_scales_and_zero_points():

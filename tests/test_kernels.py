@@ -257,8 +257,7 @@ def test_rescaling_is_the_two_roundings_one_after_the_other(arithmetic):
 )
 def test_all_kernels_compile_without_a_warning(target, tmp_path):
     assert "-Werror" in WARNINGS
-    for source in sorted(KERNELS.glob("*.c")):
-        compile_c("-c", "-O2", *target.split(), str(source), "-o", str(tmp_path / "kernel.o"))
+    compile_c("-c", "-O2", *target.split(), *map(str, sorted(KERNELS.glob("*.c"))), folder=tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_tools import graph, serve
+from firmware_tools import serve
 from firmware_tools.devices.device import Device
-from firmware_tools.devices.serial import SerialTransport
+from firmware_tools.devices.serial import SerialDevice, SerialTransport
 from firmware_tools.engines import open_engine
 from firmware_tools.link import Session, Space, Timing, framing, messages
 from firmware_tools.link.framing import Deframer, Frame, encode
@@ -30,7 +30,7 @@ from firmware_tools.link.messages import Kind, Refusal
 from firmware_tools.link.session import RefusedError
 from firmware_tools.serve import __main__ as program
 from firmware_tools.serve import cobs, conversation, tcp
-from tfviz.errors import LinkError
+from tfviz.errors import InputError, LinkError
 
 TIMING = Timing(quiet=0.3, request=2.0)
 
@@ -53,8 +53,7 @@ def running(model, **options) -> Iterator[serve.Server]:
 
 
 def device(url: str, path: Path) -> Device:
-    loaded = graph.load(path)
-    return Device(SerialTransport(url), loaded, digest=zlib.crc32(loaded.bytes), timing=TIMING)
+    return SerialDevice(url, path, timing=TIMING)
 
 
 def equal(one, other) -> list[bool]:
@@ -197,10 +196,19 @@ def test_without_its_token_the_server_says_nothing_and_hangs_up(model, monkeypat
                 line.sendall(first + encode(Frame(Kind.HELLO, 1, 5, b"\1")))
                 with contextlib.suppress(ConnectionResetError):
                     assert line.recv(100) == b""
-        line = SerialTransport(server.url)
-        line.write(b"\0open sesame\0")
+        line = SerialTransport(server.url.replace("//", "//open sesame@"))
+        assert line.name == f"serial:{server.url}"
         assert Session(line, timing=TIMING).hello().ops == len(model.ops)
         line.close()
+
+
+def test_what_cannot_be_written_to_cannot_be_forced_and_says_so(model):
+    with running(model) as server, device(server.url, chain.tflite_file()) as served:
+        name = served.graph.tensors[served.graph.inputs[0]].name
+        inputs = {name: np.zeros(served.graph.tensors[served.graph.inputs[0]].shape, np.int8)}
+        trace = served.run(inputs)
+        with pytest.raises(InputError, match="lets nobody write"):
+            served.run(inputs, reference=trace, forced=True)
 
 
 def test_places_are_few_and_are_given_back(model):

@@ -26,8 +26,8 @@ def warn_of_silence(name: str, maps: Sequence[npt.NDArray[Any]]) -> None:
 
 
 def _warn(name: str, maps: Sequence[npt.NDArray[Any]], why: str) -> None:
-    each = (one.reshape(len(one), -1).any(axis=1) for one in maps)
-    speaks: npt.NDArray[Any] = functools.reduce(np.logical_or, each)
+    each = [np.asarray(one.reshape(len(one), -1).any(axis=1)) for one in maps]
+    speaks = functools.reduce(np.logical_or, each)
     if not speaks.all():
         empty = len(speaks) - int(speaks.sum())
         warn(f"{empty} of {len(speaks)} {name} maps are zero everywhere: {why}", EmptyMapWarning)

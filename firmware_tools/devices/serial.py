@@ -32,7 +32,8 @@ class SerialTransport:
     """A pyserial port.
 
     Args:
-        url: a port's name or any pyserial URL.
+        url: a port's name or any pyserial URL. `socket://TOKEN@host:port` hands a token to `firmware-tools serve`; no
+            message repeats it.
         baud: of the line; never one of `BOOT_LOADER_BAUDS`.
         dtr: how DTR stands while the port is open; many boards send only while it is set.
         rts: how RTS stands.
@@ -43,6 +44,7 @@ class SerialTransport:
 
         if baud in BOOT_LOADER_BAUDS:
             raise InputError(f"{baud} baud sends boards into their boot loader; give the baud rate of the firmware.")
+        url, token = _without_token(url)
         self.name = f"serial:{url}"
         self._lost = (serial.SerialException, OSError, TypeError)  # TypeError: pyserial on a port closed meanwhile
         self._in_bursts = url.startswith("socket://")  # its in_waiting says whether bytes wait, not how many
@@ -55,6 +57,8 @@ class SerialTransport:
             raise LinkError(f"{self.name}: the port does not open: {error}.") from error
         except ValueError as error:
             raise InputError(f"{url!r} is not a serial port or pyserial URL: {error}.") from error
+        if token:
+            self.write(b"\0" + token.encode() + b"\0")
 
     def write(self, data: bytes) -> None:
         """Send all of `data`. What was sent into a port that vanished and came back is lost, and asked for again."""
@@ -179,6 +183,17 @@ class SerialDevice(Device):
             timing=dataclasses.replace(timing, bytes_per_second=baud / 10),
             allow_other_model=allow_other_model,
         )
+
+
+def _without_token(url: str) -> tuple[str, str]:
+    """A URL without its token, and the token.
+
+    >>> _without_token("socket://open-sesame@pi.local:7000"), _without_token("/dev/ttyACM0")
+    (('socket://pi.local:7000', 'open-sesame'), ('/dev/ttyACM0', ''))
+    """
+    scheme, found, rest = url.partition("://")
+    token, at, address = rest.rpartition("@")
+    return (f"{scheme}://{address}", token) if scheme == "socket" and found and at else (url, "")
 
 
 def _board(url: str, name: str | None) -> Board | None:
