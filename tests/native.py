@@ -62,18 +62,20 @@ class NnModel(ctypes.Structure):
 
 @functools.cache
 def kernel_library(folder: Path, *flags: str) -> Path:
-    """All kernels as one static archive, compiled once for each set of flags; -Werror included."""
+    """All kernels as one object file, compiled once for each set of flags; -Werror included."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted(KERNELS.glob("*.c"))
-    compile_c("-c", "-fPIC", "-O2", *flags, *map(str, sources), folder=folder)
-    objects = [str(folder / f"{source.stem}.o") for source in sources]
-    archive = folder / "libnn.a"
-    subprocess.run([sys.executable, "-m", "ziglang", "ar", "rcs", str(archive), *objects], check=True)
-    return archive
+    library = folder / "nn.o"
+    compile_c("-r", "-nostdlib", "-fPIC", "-O2", *flags, *all_kernels(), "-o", str(library))
+    return library
 
 
-def compile_c(*arguments: str, folder: Path | None = None) -> None:
-    """Run the C compiler that ships as a Python package, in `folder`; its complaints become the failure's text."""
+def all_kernels() -> list[str]:
+    """The C files of all kernels."""
+    return [str(source) for source in sorted(KERNELS.glob("*.c"))]
+
+
+def compile_c(*arguments: str) -> None:
+    """Run the C compiler that ships as a Python package; its complaints become the failure's text."""
     command = [
         sys.executable,
         "-m",
@@ -83,7 +85,7 @@ def compile_c(*arguments: str, folder: Path | None = None) -> None:
         "-fno-sanitize=undefined",
         *arguments,
     ]  # later flags win
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -97,10 +99,10 @@ class NativeModel:
         for name, text in self.sources.files.items():
             (folder / name).write_text(text)
         library = folder / "model.so"
-        archive = kernel_library(folder.parent / f"kernels{abs(hash(tuple(flags)))}", *flags)
+        kernels = kernel_library(folder.parent / f"kernels{abs(hash(tuple(flags)))}", *flags)
         # Constants need no optimiser: -O0 makes large models compile quickly.
         model = str(folder / "model.c")
-        compile_c("-shared", "-fPIC", "-O0", *flags, f"-I{KERNELS}", model, str(archive), "-o", str(library))
+        compile_c("-shared", "-fPIC", "-O0", *flags, f"-I{KERNELS}", model, str(kernels), "-o", str(library))
         self.library = ctypes.CDLL(str(library))
         self.model = NnModel.in_dll(self.library, "nn_the_model")
         self.arena = (ctypes.c_uint8 * self.model.arena_bytes).from_address(self.model.arena)

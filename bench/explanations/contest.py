@@ -8,6 +8,7 @@ should be slower, the upper one); the middle one is what is printed.
 import contextlib
 import dataclasses
 import os
+import sys
 from collections.abc import Iterator
 from statistics import median, quantiles
 from typing import Any
@@ -20,6 +21,7 @@ LIMIT = 1.1
 # Milliseconds over the model's own first call, on a and b; of processor time, in which others' work does not count.
 FIRST_CALL_LIMIT = 500.0
 FEWEST, MOST = 5, 40  # rounds
+ENOUGH = 2  # rounds of a peer that takes more than twice our time: its place is not in doubt
 ALL = (
     "feature maps",
     "Grad-CAM",
@@ -50,7 +52,8 @@ class Row:
     """Processor time of our first call beyond that of a later one."""
 
     def ratios(self, name: str, to: str = "floors") -> list[float]:
-        return [a / b for a, b in zip(self.times[name], self.times[to], strict=True)]
+        """By round; a slow peer has fewer."""
+        return [a / b for a, b in zip(self.times[name], self.times[to], strict=False)]
 
     def missed(self) -> list[str]:
         """What is beyond its limit by more than noise."""
@@ -98,6 +101,7 @@ def hold(net: str, names: list[str], *, seconds: float, only: tuple[str, ...] | 
         rows, differences = [], []
         for item in ROWS[net]:
             if only is None or item in only:
+                print(f"{net}: {item} ...", file=sys.stderr, flush=True)
                 rows.append(_row(net, item, everyone, seconds))
                 differences += _differences(item, everyone)
     return Contest(net, rows, own, (before, os.getloadavg()[0]), differences)
@@ -115,9 +119,11 @@ def _row(net: str, item: str, everyone: dict[str, Process], seconds: float) -> R
             print(f"  ({error})")
     rounds = int(np.clip(1e3 * seconds / sum(spent["ms"] for spent in once.values()), FEWEST, MOST))
     times: dict[str, list[float]] = {name: [] for name in once}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, kept in times.items():
-            kept.append(everyone[name].milliseconds(item))
+            slow = name not in ("floors", "ours") and once[name]["ms"] > 2 * once["ours"]["ms"]
+            if number < ENOUGH or not slow:
+                kept.append(everyone[name].milliseconds(item))
     clock = {name: spent["ms"] for name, spent in first.items()}
     return Row(net, item, times, clock, first["ours"]["cpu"] - once["ours"]["cpu"])
 

@@ -1,0 +1,233 @@
+"""Ops beyond the single-op generator: what is known beforehand, what is refused, whole networks never seen before."""
+
+import numpy as np
+import pytest
+from native import NativeModel
+from test_kernels import DRAWS, assert_exact
+from tflite_files import FileBuilder, random_op, random_ops
+from tflm import inputs_for
+
+from firmware_tools import codegen, graph, reference
+from firmware_tools.codegen import fold
+from firmware_tools.codegen.ops import resize
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("native")
+
+
+def numbers(file, values, shape=None):
+    data = np.array(values, np.int32)
+    return file.tensor(data.shape if shape is None else shape, dtype="int32", data=data)
+
+
+def one_op(name, shape, out, kind="", extra=(), settings=None, **options):
+    """A model of one int8 op; `extra` are tables of numbers behind its input."""
+    file = FileBuilder()
+    both = {"scale": 0.5, "zero_point": 3} if settings is None else settings
+    source, target = file.tensor(shape, **both), file.tensor(out, **both)
+    file.op(name, [source, *(numbers(file, values) for values in extra)], [target], kind, **options)
+    return graph.load(file.pack([source], [target]))
+
+
+def test_arithmetic_on_shapes_is_done_beforehand():
+    model = graph.load(random_op("known_shape", 3))
+    known = fold.folded(model)
+    values = [known.tensors[op.outputs[0]].data for op in model.ops]
+    shape = model.tensors[model.inputs[0]].shape
+    assert values[0].tolist() == list(shape)
+    assert values[1] == shape[0]
+    assert values[2].tolist() == [shape[0], -1]
+    assert values[3] is None
+    assert set(codegen.generate(model).kernels) == {"copy.c"}
+
+
+def test_a_constant_that_feeds_an_op_is_taken_for_one(folder):
+    """TRANSPOSE reads a permutation that PACK makes of constants."""
+    file = FileBuilder()
+    source = file.tensor((1, 2, 3), scale=0.5)
+    order = file.tensor((3,), dtype="int32")
+    target = file.tensor((3, 1, 2), scale=0.5)
+    file.op("PACK", [numbers(file, value, ()) for value in (2, 0, 1)], [order], "PackOptions", valuesCount=3)
+    file.op("TRANSPOSE", [source, order], [target], "TransposeOptions")
+    model = graph.load(file.pack([source], [target]))
+    image = np.arange(6, dtype=np.int8).reshape(1, 2, 3)
+    made = NativeModel(model, folder / "permuted").run(image)
+    np.testing.assert_array_equal(made[order], [2, 0, 1])
+    np.testing.assert_array_equal(made[target], image.transpose(2, 0, 1))
+
+
+def test_constants_that_do_not_fit_their_tensor_are_not_folded():
+    file = FileBuilder()
+    source, told, target = (
+        file.tensor((1, 4), scale=0.5),
+        file.tensor((3,), dtype="int32"),
+        file.tensor((4,), scale=0.5),
+    )
+    file.op("SHAPE", [source], [told], "ShapeOptions")
+    file.op("RESHAPE", [source, told], [target], "ReshapeOptions")
+    model = graph.load(file.pack([source], [target]))
+    assert fold.folded(model).tensors[told].data is None
+    (refused,) = codegen.check(model)
+    assert refused.op == "SHAPE"
+
+
+def test_many_inputs_and_outputs_run_side_by_side(folder):
+    data, _ = random_ops("split", range(6))
+    model = graph.load(data)
+    assert len(model.inputs) == 6
+    assert len(model.outputs) > 6
+    header = codegen.generate(model).files["model.h"]
+    assert "#define MODEL_INPUT_5_BYTES" in header
+    assert f"#define MODEL_OUTPUT_{len(model.outputs) - 1}_BYTES" in header
+    assert_exact(data, folder / "side_by_side", draws=DRAWS[:1])
+
+
+REFUSALS = {
+    "ellipsis": (
+        lambda: one_op(
+            "STRIDED_SLICE", (2, 2), (2, 2), "StridedSliceOptions", ([0, 0], [2, 2], [1, 1]), ellipsisMask=1
+        ),
+        "ellipsis",
+    ),
+    "slice": (lambda: one_op("SLICE", (4,), (3,), "SliceOptions", ([2], [3])), "from [2] to [5]"),
+    "permutation": (lambda: one_op("TRANSPOSE", (2, 3), (3, 2), "TransposeOptions", ([0, 0],)), "permutes"),
+    "gather": (lambda: one_op("GATHER", (3,), (1,), "GatherOptions", ([7],)), "outside of its axis of 3"),
+    "mirror": (
+        lambda: one_op("MIRROR_PAD", (2,), (6,), "MirrorPadOptions", ([[2, 2]],), mode=0),
+        "pads [2] by [[2, 2]]",
+    ),
+    "resize": (
+        lambda: one_op("RESIZE_BILINEAR", (1, 1, 1, 1), (1, 55, 1, 1), "ResizeBilinearOptions", ([55, 1],)),
+        "beyond the image",
+    ),
+    "log_softmax": (lambda: one_op("LOG_SOFTMAX", (1, 4), (1, 4), "LogSoftmaxOptions"), "expected 1/16 and 127"),
+    "l2": (lambda: one_op("L2_NORMALIZATION", (1, 4), (1, 4), "L2NormOptions"), "expected 1/128 and 0"),
+    "depth": (lambda: one_op("SPACE_TO_DEPTH", (1, 4, 4, 1), (1, 2, 2, 4), "SpaceToDepthOptions", blockSize=3), "of 3"),
+    "blocks": (
+        lambda: one_op(
+            "SPACE_TO_BATCH_ND", (1, 4, 4, 1), (4, 2, 2, 1), "SpaceToBatchNDOptions", ([2, 3], [[0, 0]] * 2)
+        ),
+        "blocks of [2, 3]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", sorted(REFUSALS))
+def test_options_outside_are_refused_in_a_sentence(case):
+    make, words = REFUSALS[case]
+    (refused,) = codegen.check(make())
+    assert words in str(refused)
+    assert "layer" in str(refused)
+
+
+def test_pieces_of_other_scales_are_not_joined():
+    file = FileBuilder()
+    a, b = file.tensor((1, 2), scale=0.5), file.tensor((1, 2), scale=0.25)
+    out = file.tensor((1, 4), scale=0.5)
+    file.op("CONCATENATION", [a, b], [out], "ConcatenationOptions", axis=1)
+    (refused,) = codegen.check(graph.load(file.pack([a, b], [out])))
+    assert "equal ones only" in refused.reason
+
+
+def test_nearest_neighbours_and_weights_are_the_published_ones():
+    # TensorFlow's resize operations with half-pixel centres: rows 0, 0, 1, 1; weights of a doubling are quarters.
+    assert resize.nearest(2, 4, align=False, centres=True).tolist() == [0, 0, 1, 1]
+    assert resize.nearest(4, 2, align=True, centres=False).tolist() == [0, 3]
+    assert resize.between(2, 4, align=False, centres=True).tolist() == [
+        [0, 0, -256],
+        [0, 1, 256],
+        [0, 1, 768],
+        [1, 1, 256],
+    ]
+
+
+def test_positions_that_a_model_computes_never_leave_their_axis(folder):
+    file = FileBuilder()
+    positions = file.tensor((3,), dtype="int32")
+    source, target = file.tensor((4, 2), scale=0.5), file.tensor((3, 2), scale=0.5)
+    file.op("GATHER", [source, positions], [target], "GatherOptions", axis=0)
+    native = NativeModel(graph.load(file.pack([positions, source], [target])), folder / "gather")
+    rows = np.arange(8, dtype=np.int8).reshape(4, 2)
+    made = native.run(np.array([-(2**31), 2, 2**31 - 1], np.int32), rows)
+    np.testing.assert_array_equal(made[target], rows[[0, 2, 3]])
+
+
+def depthwise_without_bias():
+    """A depthwise convolution whose bias is named as left out: the wheel alone would end this process."""
+    file = FileBuilder()
+    source = file.tensor((1, 4, 4, 2), scale=0.5, zero_point=3)
+    kernel = file.tensor((1, 2, 2, 2), scale=[0.1, 0.2], axis=3, data=np.arange(8, dtype=np.int8).reshape(1, 2, 2, 2))
+    target = file.tensor((1, 4, 4, 2), scale=0.25)
+    file.op(
+        "DEPTHWISE_CONV_2D",
+        [source, kernel, -1],
+        [target],
+        "DepthwiseConv2DOptions",
+        strideH=1,
+        strideW=1,
+        dilationHFactor=1,
+        dilationWFactor=1,
+        depthMultiplier=1,
+    )
+    return graph.load(file.pack([source], [target]))
+
+
+def test_a_depthwise_convolution_without_a_bias_does_not_end_the_process(folder):
+    pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason="tflite-micro has no wheel here")
+    model = depthwise_without_bias()
+    image = inputs_for(model, 4)[0]
+    name = model.tensors[model.inputs[0]].name
+    made = NativeModel(model, folder / "no_bias").run(image)[model.outputs[0]]
+    with reference.tflm(model) as engine:
+        trace = engine.run({name: image})
+        np.testing.assert_array_equal(trace.outputs[0].values, made)
+        forced = engine.run({name: image}, reference=trace, forced=True)
+        np.testing.assert_array_equal(forced.outputs[0].values, made)
+    assert np.unique(made).size > 5
+
+
+def family(name):
+    """A small network of a published family: random weights, statistics that make the layers differ."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    build, shape = {
+        "MobileNet": (lambda **given: keras.applications.MobileNet(alpha=0.25, **given), (32, 32, 3)),
+        "MobileNetV2": (lambda **given: keras.applications.MobileNetV2(alpha=0.35, **given), (32, 32, 3)),
+        "MobileNetV3": (
+            lambda **given: keras.applications.MobileNetV3Small(alpha=0.75, include_preprocessing=False, **given),
+            (64, 64, 3),
+        ),
+        "EfficientNetB0": (keras.applications.EfficientNetB0, (32, 32, 3)),
+        "DenseNet121": (keras.applications.DenseNet121, (32, 32, 3)),
+        "NASNetMobile": (keras.applications.NASNetMobile, (32, 32, 3)),
+    }[name]
+    model = build(input_shape=shape, weights=None, classes=10)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if "moving_variance" in weight.path:
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+        elif weight.path.endswith(("moving_mean", "beta", "bias")):
+            weight.assign(rng.normal(0, 0.3, weight.shape))
+    return model, shape
+
+
+def assert_family_exact(name, tmp_path):
+    from firmware_tools.convert import convert
+
+    model, shape = family(name)
+    images = np.random.default_rng(1).uniform(-1, 1, (6, *shape)).astype(np.float32)
+    path = convert(model, images, out=tmp_path / f"{name}.tflite")
+    assert_exact(path, tmp_path / "native", draws=DRAWS[1:3])
+
+
+def test_a_mobilenet_v2_through_the_real_converter_is_exact(tmp_path):
+    assert_family_exact("MobileNetV2", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV3", "EfficientNetB0", "DenseNet121", "NASNetMobile"])
+def test_published_networks_through_the_real_converter_are_exact(name, tmp_path):
+    assert_family_exact(name, tmp_path)
