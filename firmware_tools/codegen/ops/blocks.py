@@ -109,7 +109,8 @@ def _place(
     )
     offset_many = (place[0] * block[1] + place[1]) * one[0] * in_many[0]
     offset_many += sum(start * in_many[1 + axis] for axis, start in enumerate(starts))
-    source, target = ((steps_one, offset_one), (tuple(in_many), offset_many))
+    source: tuple[tuple[int, ...], int] = (steps_one, offset_one)
+    target: tuple[tuple[int, ...], int] = (tuple(in_many), offset_many)
     if not to_batch:
         source, target = target, source
     loops = [Loop(*numbers) for numbers in zip(sizes, source[0], target[0], strict=True)]
