@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from native import NativeModel
-from test_kernels import DRAWS, assert_exact
+from test_kernels import DRAWS, assert_exact, ulps
 from tflite_files import FileBuilder, random_op, random_ops
-from tflm import inputs_for
+from tflm import Reference, inputs_for
 
 from firmware_tools import codegen, graph, reference
 from firmware_tools.codegen import fold
@@ -221,6 +221,69 @@ def assert_family_exact(name, tmp_path):
     images = np.random.default_rng(1).uniform(-1, 1, (6, *shape)).astype(np.float32)
     path = convert(model, images, out=tmp_path / f"{name}.tflite")
     assert_exact(path, tmp_path / "native", draws=DRAWS[1:3])
+
+
+def small_network():
+    """Layers of every kind that has 16-bit and real kernels."""
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    x = layers.DepthwiseConv2D(3, padding="same", activation="relu6")(x)
+    x = layers.Add()([x, layers.Conv2D(8, 1)(x)])
+    x = layers.ZeroPadding2D(1)(layers.AveragePooling2D(2)(x))
+    gate = layers.Conv2D(8, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Conv2D(8, 3, activation="tanh")(layers.Multiply()([x, gate]))
+    x = layers.Dense(10, activation="relu")(layers.Flatten()(layers.MaxPooling2D(2)(x)))
+    return keras.Model(image, layers.Softmax()(layers.Dense(4)(x)))
+
+
+def converted(model, mode, path):
+    from firmware_tools.convert import convert
+
+    shape = model.input_shape[1:]
+    images = np.random.default_rng(0).uniform(0, 1, (8, *shape)).astype(np.float32)
+    return convert(model, images, mode=mode, out=path / f"{mode}.tflite")
+
+
+def test_a_network_of_16_bit_activations_is_exact(tmp_path):
+    path = converted(small_network(), "int16x8", tmp_path)
+    assert "int16" in {tensor.dtype for tensor in graph.load(path).tensors}
+    assert_exact(path, tmp_path / "native", draws=DRAWS[1:])
+
+
+def test_each_op_of_a_real_network_stays_within_its_tolerance(tmp_path):
+    model = graph.load(converted(small_network(), "float32", tmp_path))
+    inputs = inputs_for(model, 3)
+    expected = Reference(model).run(*inputs)
+    made = NativeModel(model, tmp_path / "native").run(*inputs, forced=expected)
+    for op in model.ops:
+        allowed = 4 if op.name in ("LOGISTIC", "TANH", "SOFTMAX") else 0
+        assert ulps(made[op.outputs[0]], expected[op.outputs[0]]) <= allowed, op.name
+
+
+def test_what_an_encoder_and_decoder_are_made_of_is_exact(tmp_path):
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    image = keras.Input((16, 16, 3))
+    wide = layers.Conv2D(6, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(8, 3, padding="same", activation="hard_silu")(layers.MaxPooling2D(2)(wide))
+    x = layers.PReLU(alpha_initializer="uniform", shared_axes=[1, 2])(
+        layers.Conv2DTranspose(6, 3, strides=2, padding="same")(x)
+    )
+    x = layers.Resizing(24, 24)(layers.Concatenate()([wide, x]))
+    x = layers.Cropping2D(2)(layers.Resizing(30, 30, interpolation="nearest")(x))
+    x = layers.Permute((2, 1, 3))(layers.Maximum()([x, layers.ReLU()(x)]))
+    model = keras.Model(image, layers.Dense(5)(layers.GlobalMaxPooling2D()(x)))
+    path = converted(model, "int8", tmp_path)
+    names = {op.name for op in graph.load(path).ops}
+    wanted = {"TRANSPOSE_CONV", "HARD_SWISH", "PRELU", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
+    assert wanted | {"STRIDED_SLICE", "TRANSPOSE", "REDUCE_MAX", "MAXIMUM"} <= names
+    assert_exact(path, tmp_path / "native", draws=DRAWS[1:])
 
 
 def test_a_mobilenet_v2_through_the_real_converter_is_exact(tmp_path):

@@ -1,17 +1,20 @@
 """Random valid `.tflite` files of single ops over their whole option space."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
 from file_builder import ACTIVATIONS, Draws, FileBuilder
 from random_arithmetic import Arithmetic
 from random_moves import Moves
+from random_real import Real
+from random_wide import Wide
 
-__all__ = ["KINDS", "NOT_IN_TFLM", "FileBuilder", "RandomOp", "random_op", "random_ops"]
+__all__ = ["KINDS", "NOT_IN_TFLM", "WITHIN_ULP", "FileBuilder", "RandomOp", "random_op", "random_ops"]
 
 
-class RandomOp(Arithmetic, Moves, Draws):
+class RandomOp(Arithmetic, Moves, Real, Wide, Draws):
     """Random valid models of one op each, drawn from one seed."""
 
     def conv(self) -> bytes:
@@ -211,8 +214,11 @@ KINDS = (
         "mirror_pad",
         "resize_nearest",
     ),
-    "known_shape",
+    *("known_shape", "conv_16", "binary_16", "pool_16", "mean_16", "curves_16", "ends_16"),
+    *("conv_real", "binary_real", "pool_real", "mean_real", "held_real"),
 )
+WITHIN_ULP = {"exponential_real": 4}
+"""Kinds that call a function of the C library, and how many units in the last place they may differ by."""
 NOT_IN_TFLM = ("padded_blocks",)
 """Kinds that TensorFlow Lite Micro computes from memory that nobody has set; LiteRT's reference kernels do not."""
 
@@ -236,11 +242,12 @@ class _Together(FileBuilder):
         return b""
 
 
-def random_ops(kind: str, seeds: Iterable[int]) -> tuple[bytes, list[int]]:
-    """The ops of `random_op(kind, seed)` for all seeds side by side in one model, and the seed that each op is of."""
+def random_ops(kinds: str | Iterable[str], seeds: Iterable[int]) -> tuple[bytes, list[int]]:
+    """The ops of `random_op(kind, seed)` for all kinds and seeds side by side in one model, and each op's seed."""
     file = _Together()
     seed_of: list[int] = []
-    for seed in seeds:
+    wanted = (kinds,) if isinstance(kinds, str) else kinds
+    for kind, seed in itertools.product(wanted, seeds):
         draws = RandomOp(seed)
         draws.file = file
         getattr(draws, kind)()

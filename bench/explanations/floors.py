@@ -4,6 +4,7 @@ Forward, and backward only to the layer asked for; samples in chunks; nothing ch
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import keras
@@ -181,14 +182,17 @@ def _masks(net: Net) -> Items:
         weights = np.asarray(tf.nn.softmax(np.concatenate(found).reshape(count, channels)))
         return np.maximum(np.einsum("bkij,bk->bij", maps, weights), 0)
 
-    per_side = height // PATCH
-    patches = np.kron(np.eye(per_side**2).reshape(-1, per_side, per_side), np.ones((PATCH, PATCH))).astype(np.float32)
-    covers = np.tile(1 - patches, (net.sampled, 1, 1))
-    owners = np.repeat(np.arange(net.sampled, dtype=np.int32), len(patches))
+    @cache  # made when first used: on large images they would count as the floor's memory
+    def covers() -> tuple[Any, Any, Any]:
+        side = height // PATCH
+        patches = np.kron(np.eye(side**2).reshape(-1, side, side), np.ones((PATCH, PATCH))).astype(np.float32)
+        owners = np.repeat(np.arange(net.sampled, dtype=np.int32), len(patches))
+        return patches, np.tile(1 - patches, (net.sampled, 1, 1)), owners
 
     def occlusion() -> Any:
-        cuts = range(0, len(covers), size)
-        found = np.concatenate([np.asarray(masked(covers[i : i + size], owners[i : i + size])) for i in cuts])
+        patches, kept, owners = covers()
+        cuts = range(0, len(kept), size)
+        found = np.concatenate([np.asarray(masked(kept[i : i + size], owners[i : i + size])) for i in cuts])
         drops = np.asarray(whole(x, k))[:, np.newaxis] - found.reshape(net.sampled, -1)
         return np.einsum("bs,shw->bhw", drops, patches)
 

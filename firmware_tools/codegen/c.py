@@ -10,7 +10,7 @@ from firmware_tools.graph import Array
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 _./:;,()\[\]@%+=<>-]")
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
-            "uint32": "uint32_t", "float32": "float"}  # fmt: skip
+            "uint32": "uint32_t", "int64": "int64_t", "float32": "float"}  # fmt: skip
 
 
 def comment(text: str, *, limit: int = 80) -> str:

@@ -150,7 +150,8 @@ def zero_point_of(tensor: GraphTensor) -> int:
 
 
 def activation_range(activation: str, tensor: GraphTensor) -> tuple[int, int]:
-    """Smallest and largest int8 output under a fused activation: `zero_point + round(bound / scale)`, in float32."""
+    """Smallest and largest output under a fused activation: `zero_point + round(bound / scale)`, in float32."""
+    limits = np.iinfo(tensor.dtype)
     scale, zero_point = np.float32(tensor.scale[0]), zero_point_of(tensor)
     bounds: dict[str, tuple[float | None, float | None]] = {
         "NONE": (None, None),
@@ -163,8 +164,8 @@ def activation_range(activation: str, tensor: GraphTensor) -> tuple[int, int]:
     def quantized(bound: float) -> int:
         return zero_point + round_half_away(float(np.float32(bound) / scale))
 
-    lowest = -128 if low is None else max(-128, quantized(low))
-    highest = 127 if high is None else min(127, quantized(high))
+    lowest = limits.min if low is None else max(limits.min, quantized(low))
+    highest = limits.max if high is None else min(limits.max, quantized(high))
     return lowest, highest
 
 

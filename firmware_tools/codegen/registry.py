@@ -15,6 +15,9 @@ import numpy as np
 
 from firmware_tools.graph import RENAMES, Array, Graph, GraphTensor, Op
 
+# The op table counts an op's constants in 8 bits.
+MAX_BLOCKS = 255
+
 
 class Refusal(Exception):  # noqa: N818 - not an error of the program: the answer "this op is outside"
     """An op that the built-in engine does not run: why, and what to do instead."""
@@ -67,10 +70,14 @@ class Lowered:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Node:
-    """An op together with its graph, with the questions that every lowering asks."""
+    """An op together with its graph, with the questions that every lowering asks.
+
+    `activations` is the integer type that `int8` asks for: ops of 16 bits take over the questions of those of 8.
+    """
 
     graph: Graph
     op: Op
+    activations: str = "int8"
 
     def input(self, position: int) -> GraphTensor:
         """The tensor at an input position; refuses where there is none."""
@@ -108,14 +115,32 @@ class Node:
             raise Refusal(reason)
 
     def int8(self, *tensors: GraphTensor) -> None:
-        """Refuse tensors that are not int8 activations with one scale."""
+        """Refuse tensors that are not integer activations of the type asked for, with one scale."""
         for tensor in tensors:
             self.require(
-                tensor.dtype == "int8",
+                tensor.dtype == self.activations,
                 f"works on {tensor.dtype} ('{tensor.name}'); convert with full integer quantisation (--mode int8)",
             )
             self.require(
                 len(tensor.scale) == 1, f"has the tensor '{tensor.name}' with {len(tensor.scale)} scales, not 1"
+            )
+
+    def int16(self, *tensors: GraphTensor) -> None:
+        """Refuse tensors that are not int16 activations with one scale and a zero point of 0."""
+        for tensor in tensors:
+            self.require(
+                tensor.dtype == "int16" and len(tensor.scale) == 1 and int(tensor.zero_point[0]) == 0,
+                f"has the tensor '{tensor.name}' of type {tensor.dtype} beside int16 ones, or with a zero point that "
+                "is not 0; convert with --mode int16x8",
+            )
+
+    def float32(self, *tensors: GraphTensor) -> None:
+        """Refuse tensors that are not float32."""
+        for tensor in tensors:
+            self.require(
+                tensor.dtype == "float32",
+                f"has the tensor '{tensor.name}' of type {tensor.dtype} beside float32 ones; convert with "
+                "--mode float32, or --mode int8",
             )
 
     def activation_inputs(self, *positions: int) -> None:
@@ -139,14 +164,18 @@ class Node:
 
 Lowering = Callable[[Node], Lowered]
 _LOWERINGS: dict[str, Lowering] = {}
+_OF_TYPE: dict[tuple[str, str], Lowering] = {}
 
 
-def lowers(*names: str) -> Callable[[Lowering], Lowering]:
-    """Register a function as the lowering of the ops `names`."""
+def lowers(*names: str, dtype: str | None = None) -> Callable[[Lowering], Lowering]:
+    """Register a function as the lowering of the ops `names`; with `dtype` only where their first output is of it."""
 
     def register(function: Lowering) -> Lowering:
         for name in names:
-            _LOWERINGS[name] = function
+            if dtype is None:
+                _LOWERINGS[name] = function
+            else:
+                _OF_TYPE[name, dtype] = function
         return function
 
     return register
@@ -166,6 +195,7 @@ def known_ops() -> tuple[str, ...]:
 
 
 _ADVICE = {
+    "TILE": "TensorFlow Lite Micro lacks it too: take keras.layers.Resizing instead of UpSampling2D",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "replace the recurrent layer by convolutions",
     "GELU": "take relu or hard_swish as the activation",
     "POW": "take another activation or normalisation",
@@ -187,15 +217,20 @@ def lower(graph: Graph, op: Op) -> Lowered:
     value = known.tensors[op.outputs[0]].data
     if value is not None and not (op.name in RENAMES and not graph.tensors[op.inputs[0]].is_constant):
         return _copied(value)
-    lowering = _LOWERINGS.get(op.name)
+    dtype = graph.tensors[op.outputs[0]].dtype
+    lowering = _OF_TYPE.get((op.name, dtype), _LOWERINGS.get(op.name))
     if lowering is None:
         advice = "convert without TensorFlow's own ops" if op.name.startswith("CUSTOM") else "replace the layer"
         raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {_ADVICE.get(op.name, advice)}")
     try:
-        return lowering(Node(known, op))
+        lowered = lowering(Node(known, op))
     except Refusal:
         # A kernel that takes no constant there may take the copy in the arena.
-        return lowering(Node(graph, op))
+        lowered = lowering(Node(graph, op))
+    blocks = sum(1 + len(call.constants) for call in lowered.calls)
+    if blocks > MAX_BLOCKS:
+        raise Refusal(f"takes {blocks} tables of constants, at most {MAX_BLOCKS} are possible; do it in several steps")
+    return lowered
 
 
 def _copied(value: Array) -> Lowered:

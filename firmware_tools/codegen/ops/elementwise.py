@@ -62,7 +62,7 @@ _NUMBERS = (
 )
 
 
-def call(node: Node, source: str, shape: dict[str, int]) -> Lowered:
+def call(node: Node, source: str, shape: dict[str, int], *, header: str = "elementwise", suffix: str = "") -> Lowered:
     """The op's kernel in the file `source`; fields that it does not use are 0, and one input may be a constant."""
     node.require(
         not all(node.input(i).is_constant for i in (0, 1)), "joins two constants; convert again with constant folding"
@@ -74,16 +74,16 @@ def call(node: Node, source: str, shape: dict[str, int]) -> Lowered:
     for position, name in enumerate(("a", "b")):
         tensor = node.input(position)
         if tensor.is_constant:
-            constants[name] = node.constant(position, "int8")
+            constants[name] = node.constant(position, tensor.dtype)
             arguments.append(name)
         else:
             arguments.append(position)
             if tensor.elements == node.output.elements:
                 in_place.append(position)
     kernel = Call(
-        f"nn_{node.op.name.lower()}",
+        f"nn_{node.op.name.lower()}{suffix}",
         source,
-        "elementwise",
+        header,
         "nn_elementwise_shape",
         {name: shape[name] for name in (*(name for name in shape if name not in _NUMBERS), *_NUMBERS)},
         arguments=tuple(arguments),

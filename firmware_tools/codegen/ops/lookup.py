@@ -136,6 +136,8 @@ def quantize(node: Node) -> Lowered:
     source, output = node.input(0), node.output
     if source.dtype == "float32":
         return _quantize_float(node)
+    if source.dtype == output.dtype == "int16":
+        return _rescale_16(node)
     node.require(
         source.dtype in _RANGES and output.dtype in _RANGES and len(source.scale) == 1 and len(output.scale) == 1,
         f"turns {source.dtype} into {output.dtype}; the engine takes float32 to int8 and 8 bits to 8 bits",
@@ -144,15 +146,23 @@ def quantize(node: Node) -> Lowered:
     return tabulate(node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor))
 
 
+def _named(name: str, tensor: GraphTensor) -> tuple[str, str, str]:
+    """Function, source and header of the kernel between float32 and the tensor's integers."""
+    if tensor.dtype == "int16":
+        return f"nn_{name}_16", "quantize_16", "quantize_16"
+    return f"nn_{name}", name, "quantize"
+
+
 def _quantize_float(node: Node) -> Lowered:
     source, output = node.input(0), node.output
     node.activation_inputs(0)
-    node.int8(output)
+    node.require(
+        output.dtype in ("int8", "int16") and len(output.scale) == 1,
+        f"turns float32 into {output.dtype}, the engine gives int8 and int16",
+    )
     node.require(source.elements == output.elements, "changes the number of values")
     call = Call(
-        "nn_quantize",
-        "quantize",
-        "quantize",
+        *_named("quantize", output),
         "nn_quantize_shape",
         {"elements": source.elements, "zero_point": zero_point_of(output)},
         arguments=(0, "scale"),
@@ -161,18 +171,33 @@ def _quantize_float(node: Node) -> Lowered:
     return Lowered((call,))
 
 
-@lowers("DEQUANTIZE")
-def dequantize(node: Node) -> Lowered:
-    """`scale * (x - zero_point)`, int8 to float32."""
+def _rescale_16(node: Node) -> Lowered:
     source, output = node.input(0), node.output
     node.activation_inputs(0)
-    node.int8(source)
-    node.require(output.dtype == "float32", f"turns int8 into {output.dtype}, the engine gives float32")
+    node.int16(source, output)
+    node.require(source.elements == output.elements, "changes the number of values")
+    multiplier, shift = _ratio(node, scale_of(source) / scale_of(output))
+    shape = {"elements": source.elements, "multiplier": multiplier, "shift": shift}
+    call = Call("nn_rescale_16", "quantize_16", "quantize_16", "nn_rescale_16_shape", shape)
+    return Lowered((call,), in_place=(0,))
+
+
+@lowers("DEQUANTIZE")
+def dequantize(node: Node) -> Lowered:
+    """`scale * (x - zero_point)`, int8 or int16 to float32."""
+    source, output = node.input(0), node.output
+    node.require(
+        source.dtype != "float16",
+        "unpacks float16 weights, which would take their whole size in RAM; convert with --mode float32 or --mode int8",
+    )
+    node.activation_inputs(0)
+    node.require(
+        source.dtype in ("int8", "int16") and len(source.scale) == 1 and output.dtype == "float32",
+        f"turns {source.dtype} into {output.dtype}, the engine takes int8 or int16 to float32",
+    )
     node.require(source.elements == output.elements, "changes the number of values")
     call = Call(
-        "nn_dequantize",
-        "dequantize",
-        "quantize",
+        *_named("dequantize", source),
         "nn_quantize_shape",
         {"elements": source.elements, "zero_point": zero_point_of(source)},
         arguments=(0, "scale"),

@@ -24,9 +24,14 @@ def _loops(shape: tuple[int, ...], axes: set[int]) -> tuple[list[tuple[int, int]
 
 
 def reduction(node: Node) -> tuple[dict[str, int], int]:
+    """`reduction_of`, of integer activations."""
+    node.int8(node.input(0), node.output)
+    return reduction_of(node)
+
+
+def reduction_of(node: Node) -> tuple[dict[str, int], int]:
     """The loops' fields of the kernel's shape, and how many values each output stands for."""
     source, output = node.input(0), node.output
-    node.int8(source, output)
     node.activation_inputs(0)
     rank = len(source.shape)
     given = [int(axis) for axis in node.constant(1, "int32").ravel()]
