@@ -17,7 +17,7 @@ from pathlib import Path
 import chain
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_tools import serve
@@ -61,6 +61,8 @@ def equal(one, other) -> list[bool]:
     return [a.outputs[0].crc32 == b.outputs[0].crc32 for a, b in pairs]
 
 
+@example(b"\x07" * 254)
+@example(b"\x07" * 100 + b"\0" + b"\x07" * 508)
 @given(st.binary(max_size=2000) | st.integers(0, 800).map(lambda n: b"\x07" * n))
 @settings(max_examples=200, deadline=None)
 def test_its_own_cobs_is_the_packages(data):

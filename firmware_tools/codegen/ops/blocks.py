@@ -2,7 +2,7 @@
 
 from firmware_tools.codegen.moves import Loop, dense, itemsize, move
 from firmware_tools.codegen.numerics import zero_point_of
-from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
+from firmware_tools.codegen.registry import MAX_BLOCKS, Call, Lowered, Node, lowers
 
 
 @lowers("SPACE_TO_DEPTH", "DEPTH_TO_SPACE")
@@ -63,6 +63,7 @@ def space_to_batch(node: Node) -> Lowered:
     one, many = (_image(tensor.shape) for tensor in ((source, output) if to_batch else (output, source)))
     node.require(
         min(block) > 0
+        and block[0] * block[1] < MAX_BLOCKS
         and min(map(min, pads)) >= 0
         and many[0] == one[0] * block[0] * block[1]
         and many[3] == one[3]

@@ -109,6 +109,10 @@ def conv_16(node: Node) -> Lowered:
         wide or node.op.name == "CONV_2D", "has a bias of int32, which TensorFlow Lite Micro takes in CONV_2D alone"
     )
     products = geometry.matrix.shape[1]
+    node.require(
+        products <= 2**23 and (bias is None or int(np.abs(bias.astype(np.float64)).max()) < 2**46),
+        f"sums {products} products and a bias that may pass 2**47, which no trained model does",
+    )
     node.require(wide or products <= 2**9, f"sums {products} products of 16 bits in 32, at most 512 fit")
     scales = channel_scales(image, kernel, output)  # in double, for a dense layer too
     node.require(

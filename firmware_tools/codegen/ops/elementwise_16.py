@@ -22,9 +22,7 @@ def elementwise_16(node: Node) -> Lowered:
         reals = (scale_of(a) / twice, scale_of(b) / twice, twice / (2**LEFT_SHIFT * scale_of(output)))
         scales = [quantize_multiplier(real) for real in reals]
     weights.check_shifts(node, np.array(scales))
-    node.require(
-        scales[2][1] <= (1 if node.op.name == "MUL" else 0), "has an output scale far below those of its inputs"
-    )
+    node.require(scales[2][1] <= 0, "has an output scale far below those of its inputs")
     kind = node.option("fused_activation_function", "NONE")
     node.require(kind in ("NONE", "RELU", "RELU6", "RELU_N1_TO_1"), f"has the fused activation {kind}")
     low, high = activation_range(kind, output)

@@ -7,6 +7,10 @@ from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 from firmware_tools.graph import Array
 
 
+MAX_SIZE = 2**20
+"""Of an axis whose places are tabulated."""
+
+
 def pick(node: Node, places: list[Array], size: int) -> Lowered:
     """A call of `nn_pick`: along axis i the output shows the input's indices `places[i]`; up to four axes."""
     steps = dense(node.input(0).shape)
@@ -29,6 +33,9 @@ def mirror_pad(node: Node) -> Lowered:
     size = itemsize(node, source, output)
     rank = len(source.shape)
     margins = node.constant(1, "int64" if node.input(1).dtype == "int64" else "int32")
+    node.require(
+        max((0, *source.shape, *output.shape)) <= MAX_SIZE, f"pads {list(source.shape)}, too large to tabulate"
+    )
     node.require(
         0 < rank <= 4 and margins.size == 2 * rank and len(output.shape) == rank,
         f"pads {list(source.shape)} by a table of {margins.size} numbers",

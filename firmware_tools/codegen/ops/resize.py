@@ -3,11 +3,9 @@
 import numpy as np
 
 from firmware_tools.codegen.moves import itemsize
-from firmware_tools.codegen.ops.mirror_pad import pick
+from firmware_tools.codegen.ops.mirror_pad import MAX_SIZE, pick
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 from firmware_tools.graph import Array
-
-MAX_SIZE = 2**20
 
 
 def _check(node: Node) -> tuple[bool, bool]:
@@ -19,7 +17,7 @@ def _check(node: Node) -> tuple[bool, bool]:
         len(source.shape) == len(output.shape) == 4
         and size == list(output.shape[1:3])
         and (source.shape[0], source.shape[3]) == (output.shape[0], output.shape[3])
-        and max(*source.shape[1:3], *output.shape[1:3]) <= MAX_SIZE,
+        and max(*source.shape, *output.shape) <= MAX_SIZE,
         f"resizes {list(source.shape)} to {size}, where its output has the shape {list(output.shape)}",
     )
     align, centres = bool(node.option("align_corners", False)), bool(node.option("half_pixel_centers", False))

@@ -62,7 +62,9 @@ def unpack(node: Node) -> Lowered:
     """One output for each index of the axis, which vanishes."""
     source = node.input(0)
     axis = _axis(node, node.option("axis", 0), len(source.shape))
-    return _pieces(node, 0, axis, [1] * source.shape[axis])
+    count = len(node.op.outputs)
+    node.require(count == source.shape[axis], f"takes {source.shape[axis]} slices apart into {count} outputs")
+    return _pieces(node, 0, axis, [1] * count)
 
 
 @lowers("PACK")
