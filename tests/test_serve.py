@@ -62,6 +62,7 @@ def equal(one, other) -> list[bool]:
 
 
 @example(b"\x07" * 254)
+@example(b"\x01" * 255)
 @example(b"\x07" * 100 + b"\0" + b"\x07" * 508)
 @given(st.binary(max_size=2000) | st.integers(0, 800).map(lambda n: b"\x07" * n))
 @settings(max_examples=200, deadline=None)

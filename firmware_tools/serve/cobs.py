@@ -13,7 +13,8 @@ def encode(data: bytes) -> bytes:
             coded += b"\xff" + block[:0xFE]
             block = block[0xFE:]
         coded += bytes([len(block) + 1]) + block
-    full_to_the_end = len(data) >= 0xFE and b"\0" not in data[-0xFE:] and coded[-1] == 1
+    last = data.rpartition(b"\0")[2]
+    full_to_the_end = last and len(last) % 0xFE == 0
     return bytes(coded[:-1] if full_to_the_end else coded)  # a full last block needs no empty one behind it
 
 
