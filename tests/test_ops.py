@@ -1,15 +1,18 @@
 """Ops beyond the single-op generator: what is known beforehand, what is refused, whole networks never seen before."""
 
+import struct
+
 import numpy as np
 import pytest
 from native import NativeModel
 from test_kernels import DRAWS, assert_exact, ulps
-from tflite_files import FileBuilder, random_op, random_ops
+from tflite_files import KINDS, FileBuilder, random_op, random_ops
 from tflm import Reference, inputs_for
 
 from firmware_tools import codegen, graph, reference
 from firmware_tools.codegen import fold
 from firmware_tools.codegen.ops import resize
+from tfviz.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +155,23 @@ def test_positions_that_a_model_computes_never_leave_their_axis(folder):
     rows = np.arange(8, dtype=np.int8).reshape(4, 2)
     made = native.run(np.array([-(2**31), 2, 2**31 - 1], np.int32), rows)
     np.testing.assert_array_equal(made[target], rows[[0, 2, 3]])
+
+
+def test_mutated_files_are_generated_or_refused_but_never_crash():
+    chance = np.random.default_rng(11)
+    files = [bytearray(random_op(kind, 5)) for kind in KINDS]
+    outcomes = {"generated": 0, "refused": 0}
+    for trial in range(3000):
+        data = bytearray(files[trial % len(files)])
+        for _ in range(int(chance.integers(1, 4))):
+            word = int(chance.choice([0, 1, 2, 3, 255, 2**15, 2**24, 2**31 - 1, 2**31, 2**32 - 1]))
+            struct.pack_into("<I", data, int(chance.integers(0, len(data) - 4)), word)
+        try:
+            codegen.generate(graph.load(bytes(data)))
+            outcomes["generated"] += 1
+        except InputError:
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 100
 
 
 def depthwise_without_bias():

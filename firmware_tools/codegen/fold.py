@@ -123,4 +123,5 @@ def _fitting(value: Array, output: GraphTensor) -> Array | None:
     """The value in the output's type and shape, None where it has another number of elements."""
     if value.size != output.elements:
         return None
-    return np.ascontiguousarray(value.astype(DTYPES[output.dtype])).reshape(output.shape)
+    with np.errstate(invalid="ignore"):  # what an integer cannot hold has no defined value anywhere
+        return np.ascontiguousarray(value.astype(DTYPES[output.dtype])).reshape(output.shape)

@@ -6,7 +6,6 @@ from firmware_tools.codegen.moves import dense, itemsize
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 from firmware_tools.graph import Array
 
-
 MAX_SIZE = 2**20
 """Of an axis whose places are tabulated."""
 
