@@ -51,5 +51,5 @@ $(VENV)/.firmware: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[firmware,dev]'
+	$(PIP) --editable '.[firmware,ray,dev]'
 	@touch $@ $(VENV)/.firmware

@@ -18,6 +18,7 @@ from . import (
     preprocess,
     registry,
     report,
+    store,
     tap,
     target,
     trace,
@@ -26,6 +27,7 @@ from . import (
     zoo,
 )
 from ._evaluate import evaluate
+from ._explain import explain_all
 from ._maximize import activations, maximize
 from .cam import (
     ablation_cam,
@@ -78,6 +80,7 @@ from .models import load_model
 from .network import channel_statistics, correct_and_wrong, receptive_field, receptive_fields, top_images
 from .perturb import hsic, kernel_shap, lime, occlusion, rise, sobol, superpixels
 from .preprocess import Preprocess
+from .store import MapStore, open_maps
 from .tap import layers, submodel
 from .trace import Engine, Step, Tensor, Trace
 

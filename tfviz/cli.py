@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfviz import _evaluate_command, _unit_commands, console
+from tfviz import _evaluate_command, _explain_command, _unit_commands, console
 from tfviz.choose import Chosen, Picked, choose_model, choose_target, open_data, pick, writable
 from tfviz.errors import InputError
 from tfviz.train import BATCH_SIZE, EPOCHS, LEARNING_RATE
@@ -309,6 +309,7 @@ def _said(chosen: Chosen, picked: Picked, explained: int | None, x: Any) -> tupl
 
 _unit_commands.register(app)
 _evaluate_command.register(app)
+_explain_command.register(app)
 
 
 def main() -> None:
