@@ -13,6 +13,7 @@ class Classes:
 
     def __init__(self) -> None:
         self.predictions: dict[str, list[int]] = {}
+        self.five: list[frozenset[int]] = []
         self.labels: list[int | None] = []
         self.width = 0
 
@@ -25,6 +26,8 @@ class Classes:
                 self.predictions.setdefault(role, []).append(named)
                 assert trace is not None
                 self.width = max(self.width, trace.outputs[0].values.size)
+                if role == "engine":
+                    self.five.append(top5(trace))
 
     def results(self, names: Mapping[str, str]) -> dict[str, Any]:
         """Fields of a `Comparison`, by engine name."""
@@ -43,6 +46,8 @@ class Classes:
         return {
             "top1_agreement": self._agreement("reference"),
             "float_top1_agreement": self._agreement("float"),
+            "top5_agreement": self._among_five("reference"),
+            "float_top5_agreement": self._among_five("float"),
             "accuracy": accuracy,
             "confusion": confusion,
         }
@@ -52,6 +57,18 @@ class Classes:
         if not ours or not theirs:
             return None
         return float(np.mean(np.array(ours) == np.array(theirs)))
+
+    def _among_five(self, role: str) -> float | None:
+        """How often that role's class is among the engine's five highest; with five classes or fewer it always is."""
+        theirs = self.predictions.get(role)
+        if not self.five or not theirs or self.width < 6:
+            return None
+        return float(np.mean([named in five for named, five in zip(theirs, self.five, strict=True)]))
+
+
+def top5(trace: Trace) -> frozenset[int]:
+    """The classes of the five highest scores of a run, the first of equals."""
+    return frozenset(int(k) for k in np.argsort(-trace.outputs[0].values[0].astype(np.float64), kind="stable")[:5])
 
 
 def top1(trace: Trace) -> int | None:

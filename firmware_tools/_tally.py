@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from firmware_tools import metrics
+from firmware_tools import _channels, _likeness, metrics
+from firmware_tools._channels import ChannelSums
+from firmware_tools._likeness import Histograms
 from firmware_tools.metrics import Reals, Steps
 from firmware_tools.results import OpResult
 from tfviz.trace import Step, Tensor, Trace
@@ -27,6 +29,9 @@ class Tally:
         self.local: Steps | None = None
         self.locally_known = in_steps
         self.reals = Reals()
+        self.channels = ChannelSums()
+        self.histograms: Histograms | None = None
+        self.ssim, self.pictures = 0.0, 0
         self.values = 0
         self.saturated = 0
         self.identical = in_steps
@@ -65,6 +70,8 @@ class Tally:
             self.identical &= same and np.array_equal(right.values, judged.values)
             return
         self.free = metrics.add_steps(self.free or Steps(), right.values, judged.values, image)
+        if _channels.has_channels(judged.values):
+            self.channels = _channels.add_channel_steps(self.channels, right.values, judged.values)
         if local is not None and self.locally_known:
             self.local = metrics.add_steps(self.local or Steps(), right.values, local.values, image)
 
@@ -76,8 +83,17 @@ class Tally:
         return next((step.output for step in real.steps if step.name == self.layer), None)
 
     def _against(self, x: Tensor | None, y: Tensor) -> None:
-        if x is not None:
-            self.reals = metrics.add_reals(self.reals, x.real, y.real)
+        if x is None:
+            return
+        right, judged = x.real.reshape(y.values.shape), y.real
+        self.reals = metrics.add_reals(self.reals, right, judged)
+        empty = self.histograms or _likeness.histograms(right, y.scale, y.zero_point, y.values.dtype)
+        self.histograms = _likeness.add_histograms(empty, right, judged)
+        if _channels.has_channels(y.values):
+            self.channels = _channels.add_channel_reals(self.channels, right, judged)
+        if _likeness.are_maps(y.values):
+            self.ssim += _likeness.maps_ssim(right, judged)
+            self.pictures += 1
 
     def result(self) -> OpResult:
         """What was found."""
@@ -112,8 +128,12 @@ class Tally:
             cosine=reals.cosine if measured else None,
             max_abs=reals.max_abs if measured else None,
             bias=reals.bias if measured else None,
+            nse=reals.nse if measured else None,
+            kl=self.histograms.kl if self.histograms else None,
+            ssim=self.ssim / self.pictures if self.pictures else None,
             nan_count=reals.nans,
             infinity_count=reals.infinities,
+            channels=self.channels.result(output.scale),
         )
 
 

@@ -90,6 +90,8 @@ class Reals:
     values: int = 0
     error: float = 0.0
     error2: float = 0.0
+    x_mean: float = 0.0
+    x_spread: float = 0.0  # sum of (x - mean)^2
     x2: float = 0.0
     y2: float = 0.0
     xy: float = 0.0
@@ -119,6 +121,19 @@ class Reals:
         return 10 * math.log10(self.x2 / self.error2) if self.x2 > 0 else -math.inf
 
     @property
+    def nse(self) -> float:
+        """Nash-Sutcliffe efficiency (Nash and Sutcliffe 1970), 1 - sum e^2 / sum (x - mean x)^2.
+
+        1 without error, 0 where y is no better than the mean of x; of an x that is the same everywhere 1 without error
+        and minus infinity with.
+        """
+        if self.error2 == 0:
+            return 1.0
+        if self.x_spread == 0:
+            return math.nan if math.isnan(self.error2) else -math.inf
+        return 1 - self.error2 / self.x_spread
+
+    @property
     def cosine(self) -> float:
         """sum x y / sqrt(sum x^2 sum y^2); NaN where one of the two is zero everywhere."""
         norm = math.sqrt(self.x2) * math.sqrt(self.y2)
@@ -135,10 +150,18 @@ def add_reals(sums: Reals, x: Array, y: Array) -> Reals:
     x, y = x.astype(np.float64).ravel(), y.astype(np.float64).ravel()
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.where(x == y, 0.0, y - x)  # equal infinities do not differ
+        values = sums.values + x.size
+        mean = float(x.mean()) if x.size else 0.0
+        shift = mean - sums.x_mean
+        around = x - mean
         return Reals(
-            values=sums.values + x.size,
+            values=values,
             error=sums.error + float(error.sum()),
             error2=sums.error2 + float(error @ error),
+            # Two groups' means and spreads become one's without the cancellation of sum x^2 - n mean^2 (Chan, Golub
+            # and LeVeque 1979).
+            x_mean=sums.x_mean + shift * x.size / max(values, 1),
+            x_spread=sums.x_spread + float(around @ around) + shift * shift * sums.values * x.size / max(values, 1),
             x2=sums.x2 + float(x @ x),
             y2=sums.y2 + float(y @ y),
             xy=sums.xy + float(x @ y),

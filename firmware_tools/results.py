@@ -42,6 +42,19 @@ class RunVerdict(StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
+class Channels:
+    """The same errors channel by channel (the tensor's last axis), over all images; one number each, in order.
+
+    In LSB against the reference (None where nothing is measured in LSB), in real numbers as the op's own.
+    """
+
+    exact_share: tuple[float, ...] | None = None
+    max_lsb: tuple[int, ...] | None = None
+    rmse_scale: tuple[float, ...] | None = None
+    sqnr_db: tuple[float, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class OpResult:
     """One op over all images: the engine against the reference (in LSB) and against the float model (in real numbers).
 
@@ -73,8 +86,12 @@ class OpResult:
     cosine: float | None = None
     max_abs: float | None = None
     bias: float | None = None
+    nse: float | None = None  # Nash-Sutcliffe efficiency: 1 is perfect, 0 no better than the mean
+    kl: float | None = None  # Kullback-Leibler divergence of the distributions of values, in nats
+    ssim: float | None = None  # of the maps as pictures, mean over channels and images; None where there are no maps
     nan_count: int = 0
     infinity_count: int = 0
+    channels: Channels | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +113,62 @@ class DataInfo:
     split: str | None
     images: int
     identity: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PairOp:
+    """One op of two engines: in LSB where both hold integers of one scale, and in dB (the first one is the signal).
+
+    `index` is the op's in the `.tflite`; where neither engine runs one, the layer's in the Keras model.
+    """
+
+    index: int
+    name: str
+    exact_share: float | None = None
+    max_lsb: int | None = None
+    sqnr_db: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two engines of a matrix over all images, by what each gave in a free run (accumulated errors).
+
+    `first` and `second` are positions in `Matrix.engines`. `exact_ops` counts the ops that are equal in every value of
+    every image. `max_lsb` is the largest difference of any op; `sqnr_db` that of the worst op, `worst` its index.
+    """
+
+    first: int
+    second: int
+    ops: tuple[PairOp, ...]
+    exact_ops: int
+    first_divergent: int | None = None
+    worst: int | None = None
+    max_lsb: int | None = None
+    sqnr_db: float | None = None
+    top1_agreement: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """Every pair of N engines: N (N - 1) / 2 of them."""
+
+    engines: tuple[EngineInfo, ...]
+    pairs: tuple[Pair, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """One demand of a thresholds file, and whether it is met.
+
+    `scope` is `run`, or an op as `op 3`; `bound` is what the file says (`>= 20`); `value` is what was measured, None
+    where nothing was, which does not meet a demand.
+    """
+
+    scope: str
+    metric: str
+    bound: str
+    value: float | str | None
+    met: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +194,10 @@ class Comparison:
     `bias`) compare with: the float model where there is one, else the reference. `accuracy` and `confusion` (rows:
     label, columns: prediction) are by engine name; the value is None, and the matrix absent, where the images have no
     labels. `top1_agreement` is the share of images in which engine and reference name the same class,
-    `float_top1_agreement` the same of engine and float model. `first_divergent` and `worst` are op indices.
+    `float_top1_agreement` the same of engine and float model. `top5_agreement` is the share in which the reference's
+    class is among the engine's five highest (None with fewer than six classes), `float_top5_agreement` the same of the
+    float model's class. `first_divergent` and `worst` are op indices. `matrix` has every pair of several engines,
+    `thresholds` what a thresholds file demanded.
     `instructions` is the sum over the ops. The sizes are of the board's memory where the engine has a board.
     """
 
@@ -136,6 +212,8 @@ class Comparison:
     class_names: tuple[str, ...] = ()
     top1_agreement: float | None = None
     float_top1_agreement: float | None = None
+    top5_agreement: float | None = None
+    float_top5_agreement: float | None = None
     accuracy: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     confusion: Mapping[str, npt.NDArray[np.int64]] = dataclasses.field(default_factory=dict)
     first_divergent: int | None = None
@@ -153,6 +231,8 @@ class Comparison:
     unpaired: tuple[str, ...] = ()  # Keras layers and ops without a partner
     notes: tuple[str, ...] = ()
     seconds: float | None = None
+    matrix: Matrix | None = None
+    thresholds: tuple[Threshold, ...] = ()
     samples: tuple[Sample, ...] = ()
 
     def engine(self, role: str) -> EngineInfo | None:

@@ -328,9 +328,22 @@ def test_pixels_that_the_input_cannot_hold_are_told_of(tmp_path):
     assert told.notes == ()
 
 
+RECORDS = (
+    results.OpResult,
+    results.Channels,
+    results.EngineInfo,
+    results.DataInfo,
+    results.Comparison,
+    results.Matrix,
+    results.Pair,
+    results.PairOp,
+    results.Threshold,
+)
+
+
 def test_every_field_of_the_json_is_described_in_the_documentation():
     text = (Path(__file__).parents[1] / "docs" / "report-json.md").read_text()
-    for record in (results.OpResult, results.EngineInfo, results.DataInfo, results.Comparison):
+    for record in RECORDS:
         for field in dataclasses.fields(record):
             assert field.name == "samples" or f"`{field.name}`" in text, field.name
     for verdict in [*results.Verdict, *results.RunVerdict]:
