@@ -245,6 +245,12 @@ class Comparison:
         measured = [op for op in self.ops if op.sqnr_db is not None and not math.isnan(op.sqnr_db)]
         return min(measured, key=lambda op: op.sqnr_db if op.sqnr_db is not None else math.inf, default=None)
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        from firmware_tools.report.notebook import comparison_html
+
+        return comparison_html(self)
+
     def to_json(self) -> str:
         """The report as strict JSON (RFC 8259), without the samples.
 

@@ -47,6 +47,10 @@ class Validation:
             raise self.found[0]
         return self.found[0]
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the board's comparison."""
+        return self.comparison._repr_html_()
+
 
 def validate(
     model: str | os.PathLike[str],

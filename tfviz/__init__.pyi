@@ -1,5 +1,6 @@
 # What `tfviz` offers. Read by type checkers, and at run time by lazy_loader, which wants relative imports of this form.
 from . import (
+    callbacks,
     cam,
     catalogue,
     data,

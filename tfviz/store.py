@@ -26,6 +26,7 @@ from tfviz.files import write_bytes, write_text
 
 FORMAT = 1
 JOB, INDEX = "job.json", "index.jsonl"
+_SHOWN = 8  # maps that a notebook shows
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -207,10 +208,32 @@ class MapStore:
             self._open = (entry.shard, _read(self.folder / entry.shard))
         return self._open[1].maps[entry.row]
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: how many there are, and the first of them."""
+        from html import escape
+
+        cells = "".join(
+            f"<td style='text-align:center'><img src='{_thumbnail(self[position])}' width='96'><br>"
+            f"{escape(entry.name)}{' (empty)' if entry.empty else ''}</td>"
+            for position, entry in enumerate(self.entries[:_SHOWN])
+        )
+        state = "" if self.complete else f" of {self.job['images']:,}: unfinished"
+        line = f"{len(self):,} maps by {self.job['method']}{state}"
+        return f"<p><strong>{escape(line)}</strong> in {escape(str(self.folder))}</p><table><tr>{cells}</tr></table>"
+
     def shards(self) -> Iterator[Shard]:
         """All maps, shard by shard, in the order of the data."""
         for name in dict.fromkeys(entry.shard for entry in self.entries):
             yield _read(self.folder / name)
+
+
+def _thumbnail(heat: npt.NDArray[np.float32]) -> str:
+    """What speaks for the target, from 0 up, as a `data:` address."""
+    from tfviz.image import colour_map, png_bytes
+    from tfviz.report.album import data_uri
+
+    positive = np.nan_to_num(np.maximum(heat, 0))
+    return data_uri(png_bytes(colour_map(positive / (float(positive.max(initial=0.0)) or 1.0), "inferno")))
 
 
 def _entries(folder: Path) -> Iterator[Entry]:

@@ -1,6 +1,8 @@
 """Figures without a screen: made, scaled, marked and written. Imports matplotlib when used."""
 
 import dataclasses
+import functools
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +21,22 @@ _SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of a size in inches, laid out so that nothing overlaps."""
+    """An empty figure of a size in inches, laid out so that nothing overlaps. Jupyter shows it as it is."""
+    return _shown_in_notebooks()(figsize=(width, height), layout="constrained")
+
+
+@functools.cache
+def _shown_in_notebooks() -> "type[Figure]":
+    """A figure that tells a notebook how to show it: matplotlib's own does so only after `%matplotlib inline`."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=100)
+            return file.getvalue()
+
+    return Shown
 
 
 def save(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 150) -> Path:
