@@ -95,6 +95,7 @@ def test_our_warnings_and_log_records_are_notes_and_others_are_hidden(tmp_path: 
         "app = console.app('tool', 'Does something.')\n"
         "@app.command()\n"
         "def go() -> None:\n"
+        "    logging.basicConfig()  # as libraries do\n"
         "    logging.getLogger('tfviz.models').warning('a record of ours')\n"
         "    logging.getLogger('firmware_tools.link').info('too quiet')\n"
         "    warnings.warn_explicit('a warning of ours', UserWarning, 'maps.py', 3, module='tfviz.maps')\n"

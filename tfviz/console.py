@@ -120,10 +120,11 @@ def _own_messages(name: str, debug: bool) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"{name}: note: %(message)s"))
     loggers = [logging.getLogger(package) for package in _PACKAGES]
-    levels = [logger.level for logger in loggers]
+    before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+        logger.propagate = False  # a library may give the root logger a handler, which would say it all twice
     try:
         with warnings.catch_warnings():
             if not debug:
@@ -134,9 +135,10 @@ def _own_messages(name: str, debug: bool) -> Iterator[None]:
             warnings.showwarning = lambda message, *_, **__: note(str(message), name=name)
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(level)
+            logger.propagate = propagate
 
 
 @contextlib.contextmanager
