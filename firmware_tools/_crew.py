@@ -25,13 +25,14 @@ class Crew:
         self._threads = threads
         self._free = list(engines)
         self._alive = len(engines)
+        self._lost: list[LinkError] = []  # what each device that died said
         self._change = threading.Condition()
 
     def run(self, tasks: "Iterable[tuple[dict[str, Array], Trace | None]]") -> list[Trace]:
         """The traces of (inputs, reference).
 
         Raises:
-            LinkError: the last device has died.
+            LinkError: the last device has died; the error is its own, with the longest of what they had received.
         """
         return list(self._threads.map(lambda task: self.one(task[0], task[1]), tasks))
 
@@ -51,8 +52,7 @@ class Crew:
                 self._give_back(engine)
                 raise
             except LinkError as error:
-                if not self._bury(error):
-                    raise
+                self._bury(error)
             except BaseException:
                 self._give_back(engine)
                 raise
@@ -64,7 +64,7 @@ class Crew:
         with self._change:
             while not self._free:
                 if not self._alive:
-                    raise LinkError("No device is left to run images.")
+                    raise self._last_words()
                 self._change.wait()
             return self._free.pop(0)
 
@@ -73,10 +73,25 @@ class Crew:
             self._free.append(engine)
             self._change.notify()
 
-    def _bury(self, error: LinkError) -> bool:
-        """Whether somebody else can do the work of the one that died."""
+    def _bury(self, error: LinkError) -> None:
+        """Let the others do the work of the one that died."""
         with self._change:
             self._alive -= 1
-            self.notes.append(f"A device died, and the others did its work: {error}")
+            self._lost.append(error)
+            if self._alive:
+                self.notes.append(f"A device died, and the others did its work: {error}")
             self._change.notify_all()
-            return self._alive > 0
+
+    def _last_words(self) -> LinkError:
+        """What the last device to die said: every image that waits ends with it. The most that any had is kept."""
+        last = self._lost[-1]
+        others = len(self._lost) - 1
+        told = f" {others} device{'s' * (others > 1)} beside it died before." if others else ""
+        error = LinkError(f"{last}{told}")
+        error.partial = max((lost.partial for lost in self._lost), key=_ops)
+        error.__cause__ = last
+        return error
+
+
+def _ops(partial: object) -> int:
+    return len(partial.steps) if isinstance(partial, Trace) else -1

@@ -1,5 +1,6 @@
 """Several devices at once: images are spread, a device that dies gives its work back, one table for all."""
 
+import dataclasses
 import json
 import re
 import threading
@@ -25,8 +26,8 @@ class Tiny:
     kernels = "numpy"
     fingerprint = tiny_graph().fingerprint
 
-    def __init__(self, name, dies_at=None, together=None):
-        self.name, self.dies_at, self.together = name, dies_at, together
+    def __init__(self, name, dies_at=None, together=None, had=0):
+        self.name, self.dies_at, self.together, self.had = name, dies_at, together, had
         self.runs = 0
 
     def run(self, inputs, *, reference=None, forced=False, read=True):
@@ -36,7 +37,10 @@ class Tiny:
             self.together = None
         self.runs += 1
         if self.runs == self.dies_at:
-            raise LinkError(f"{self.name}: the cable was pulled; the last good op was 3.")
+            error = LinkError(f"{self.name}: the cable was pulled; the last good op was 3.")
+            whole = tiny_trace(inputs["t0"])
+            error.partial = dataclasses.replace(whole, steps=whole.steps[: self.had], outputs=())
+            raise error
         return tiny_trace(inputs["t0"])
 
     def close(self):
@@ -76,12 +80,17 @@ def test_a_device_that_dies_gives_its_work_back():
             ]
 
 
-def test_when_the_last_device_dies_its_own_sentence_is_said():
-    with ThreadPoolExecutor(2) as threads:
-        crew = Crew([Tiny("d0", dies_at=2), Tiny("d1", dies_at=3)], threads)
-        with pytest.raises(LinkError, match=r"d[01]: the cable was pulled|No device is left"):
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_when_the_last_device_dies_its_own_sentence_is_said_with_the_most_that_any_had(count):
+    engines = [Tiny(f"d{i}", dies_at=2 + i, had=3 - i) for i in range(count)]
+    with ThreadPoolExecutor(2 * count) as threads:  # more images wait than there are devices
+        crew = Crew(engines, threads)
+        with pytest.raises(LinkError, match=r"^d\d: the cable was pulled; the last good op was 3\.") as caught:
             crew.run(tasks(40))
-        assert len(crew.notes) == 2
+    told = {1: "3.", 2: " 1 device beside it died before.", 3: " 2 devices beside it died before."}
+    assert str(caught.value).endswith(told[count])
+    assert len(caught.value.partial.steps) == 3
+    assert len(crew.notes) == count - 1
 
 
 def test_engines_side_by_side_are_each_compared_and_one_that_dies_does_not_stop_the_others():
@@ -163,7 +172,7 @@ def test_a_cable_pulled_in_the_middle_of_validate_is_a_sentence_code_3_and_a_tra
     report = tmp_path / "demo" / "report.html"
     code = run(
         "validate", keras_file(), "--data", npz, "--split", "test", "--calibration", "dog-poses", "--limit", 4,
-        "--jobs", 1, "--calibration-images", 8, "--fault", "cut=4000", "--report", report,
+        "--calibration-images", 8, "--fault", "cut=4000", "--report", report,
     )  # fmt: skip
     said = capfd.readouterr()
     assert code == 3, said.err
@@ -188,7 +197,8 @@ def test_a_pinned_input_gives_the_same_and_its_ram_is_told(tmp_path, npz, capfd)
     assert "PASS: all 6 layers EXACT" in capfd.readouterr().out
 
 
-def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_compare_reads(tmp_path, npz, capfd):
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_compare_reads(jobs, tmp_path, npz, capfd):
     spec = tflite_file()
     report = tmp_path / "out" / "report.json"
     code = run(
@@ -200,7 +210,7 @@ def test_a_cable_pulled_in_the_middle_is_a_sentence_code_3_and_a_trace_that_comp
         "--split",
         "test",
         "--jobs",
-        1,
+        jobs,
         "--fault",
         "cut=4000",
         "--json",
