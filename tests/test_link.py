@@ -192,7 +192,10 @@ def test_a_request_with_another_nonce_is_refused_and_a_new_hello_ends_the_run(li
     [
         (0x55, b"", Refusal.UNKNOWN),
         (Kind.HELLO, b"", Refusal.LENGTH),
+        (Kind.HELLO, b"\1\0", Refusal.LENGTH),
         (Kind.HELLO, b"\x63", Refusal.VERSION),
+        (Kind.STATS, b"\0", Refusal.LENGTH),
+        (Kind.ABORT, b"\0", Refusal.LENGTH),
         (Kind.NEXT, b"\1", Refusal.LENGTH),
         (Kind.NEXT, messages.pause(1, 1), Refusal.STATE),
         (Kind.NEXT, messages.pause(1, 0xFFFF), Refusal.STATE),

@@ -341,3 +341,9 @@ def test_frames_are_those_of_the_link(model):
     (answer,) = raw(model, frame)
     assert messages.parse_hello(answer.payload).ops == len(model.ops)
     assert framing.decode(frame.strip(b"\0")) == Frame(Kind.HELLO, 7, 0x1234, b"\1")
+
+
+def test_a_hello_of_another_version_is_answered_under_its_own_nonce(model):
+    (answer,) = raw(model, encode(Frame(Kind.HELLO, 3, 0x1234, b"\2 and more")))
+    assert (answer.kind, answer.nonce) == (Kind.ERROR, 0x1234)
+    assert struct.unpack("<BBI", answer.payload) == (Kind.HELLO, Refusal.VERSION, 1)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from firmware_tools.link import messages
 from firmware_tools.link.framing import Deframer, Frame, encode
 from firmware_tools.link.messages import ANSWER, Kind, Refusal
 from firmware_tools.link.patience import AFTER_DAMAGE, DEFAULT_TIMING, Timing, Wait
@@ -170,6 +171,8 @@ class Exchange:
 
     def _refused(self, request: Frame, frame: Frame) -> None:
         kind, refusal, detail = _ERROR.unpack(frame.payload)
+        if refusal == Refusal.VERSION and kind == request.kind == Kind.HELLO:  # no session yet: any nonce
+            raise RefusedError(self._other_version(detail), refusal, detail)
         # In our session that is the answer to a stale frame of an earlier one, whose number happens to be ours.
         if refusal == Refusal.SESSION and frame.nonce != self._nonce:
             raise ResetError(
@@ -178,10 +181,16 @@ class Exchange:
             )
         if frame.nonce != self._nonce or kind != request.kind or refusal == Refusal.SESSION:
             return
-        name = Refusal(refusal).name if refusal in set(Refusal) else str(refusal)
+        why = messages.refusal_words(refusal, detail)
         asked = Kind(kind).name if kind in set(Kind) else f"message {kind:#04x}"
-        sentence = f"{self.transport.name}: the device refused {asked} ({name}, {detail:#x}); {self._where()}."
+        sentence = f"{self.transport.name}: the device refused {asked} ({why}); {self._where()}."
         raise RefusedError(sentence, refusal, detail)
+
+    def _other_version(self, version: int) -> str:
+        return (
+            f"{self.transport.name}: the device speaks version {version} of the protocol, this program version "
+            f"{messages.VERSION}; make both with the same version of firmware-tools."
+        )
 
     def _parsed(self, kind: Kind, parse: Callable[[bytes], _Answer], payload: bytes) -> _Answer:
         """What an answer says; a device that answers whole frames of nonsense speaks another protocol."""

@@ -160,6 +160,31 @@ _CAPTURED = struct.Struct("<HBHHIIB")
 _STATS = struct.Struct("<IIIQ")
 
 
+_WORDS = {
+    Refusal.UNKNOWN: "it does not know this message",
+    Refusal.LENGTH: "its {0} bytes are too many or too few",
+    Refusal.SESSION: "it has no session with this host",
+    Refusal.STATE: "it is at pause {2} of run {1}",
+    Refusal.NAME: "{0} is not the name of anything alive or writable at this pause",
+    Refusal.RANGE: "outside the {0} bytes that there are",
+    Refusal.INPUT: "its input tensor {0} is not what was sent",
+    Refusal.STALE: "older than request {0}",
+    Refusal.VERSION: "it speaks version {0} of the protocol",
+    Refusal.SENSOR: "its sensor gave nothing",
+}
+
+
+def refusal_words(refusal: int, detail: int) -> str:
+    """What an ERROR says, in words.
+
+    >>> refusal_words(Refusal.STATE, 0x00030007), refusal_words(77, 1)
+    ('STATE: it is at pause 3 of run 7', 'error 77, detail 0x1')
+    """
+    if refusal not in set(Refusal):
+        return f"error {refusal}, detail {detail:#x}"
+    return f"{Refusal(refusal).name}: {_WORDS[Refusal(refusal)].format(detail, detail & 0xFFFF, detail >> 16)}"
+
+
 def run(number: int, crcs: Sequence[int]) -> bytes:
     """Payload of RUN: run number and the CRC-32 of each model input."""
     return struct.pack(f"<H{len(crcs)}I", number, *crcs)

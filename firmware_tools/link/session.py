@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from firmware_tools.link import messages
@@ -27,6 +28,8 @@ _Row = TypeVar("_Row")
 _Inputs = Sequence[tuple[int, bytes]]
 _STORE_HEAD = 10
 """Bytes of WRITE, the longest of the messages that carry data to the device, before its data."""
+_DIGESTS = 9
+"""Names of one DIGEST: what a payload of 32 bytes, the least that a device may take, has room for."""
 _PATIENCE = 120.0
 _MOST_WARY = 64
 
@@ -58,6 +61,8 @@ class Session(Exchange):
         self._nonce = self._random.randrange(1, 1 << 32)
         answer = self._request(Kind.HELLO, bytes([messages.VERSION]))
         hello = self._parsed(Kind.HELLO, messages.parse_hello, answer)
+        if hello.protocol != messages.VERSION:
+            raise LinkError(self._other_version(hello.protocol))
         self._largest = self.chunk = max(SMALLEST_CHUNK, hello.payload - _STORE_HEAD)
         self.capabilities = Capability(hello.capabilities)
         return hello
@@ -118,9 +123,13 @@ class Session(Exchange):
         return self._op(Kind.NEXT, messages.pause(number, op), number, op, patience)
 
     def digest(self, number: int, at: int, wanted: Sequence[tuple[Space, int]]) -> list[Digest]:
-        """Size and CRC-32 of tensors and constants at pause `at`."""
-        payload = self._request(Kind.DIGEST, messages.pause(number, at) + messages.names(wanted))
-        return self._parsed(Kind.DIGEST, lambda answer: messages.parse_digests(answer, wanted), payload)
+        """Size and CRC-32 of tensors and constants at pause `at`, a few at a time: the smallest buffers hold them."""
+        digests = []
+        for start in range(0, len(wanted), _DIGESTS):
+            some = wanted[start : start + _DIGESTS]
+            payload = self._request(Kind.DIGEST, messages.pause(number, at) + messages.names(some))
+            digests += self._parsed(Kind.DIGEST, partial(messages.parse_digests, wanted=some), payload)
+        return digests
 
     def write(self, number: int, at: int, tensor: int, data: bytes) -> None:
         """Overwrite a model input (pause 0) or an output of the op before pause `at`."""

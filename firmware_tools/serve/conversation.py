@@ -48,10 +48,12 @@ class Conversation:
                 yield self._frame(kind | ANSWER, sequence, payload)
         except _RefusalError as refusal:
             self._refused += 1
-            yield self._frame(ERROR, sequence, struct.pack("<BBI", kind, refusal.code, refusal.detail))
+            error = struct.pack("<BBI", kind, refusal.code, refusal.detail)
+            # A HELLO of another version opened no session, and its sender knows no nonce but its own.
+            yield self._frame(ERROR, sequence, error, nonce=nonce if refusal.code == OTHER_VERSION else None)
 
-    def _frame(self, kind: int, sequence: int, payload: bytes) -> bytes:
-        body = _HEADER.pack(kind, sequence, self._nonce) + payload
+    def _frame(self, kind: int, sequence: int, payload: bytes, *, nonce: int | None = None) -> bytes:
+        body = _HEADER.pack(kind, sequence, self._nonce if nonce is None else nonce) + payload
         return b"\0" + cobs.encode(body + struct.pack("<I", zlib.crc32(body))) + b"\0"
 
     def _handle(self, kind: int, sequence: int, nonce: int, payload: bytes) -> Iterator[bytes]:
@@ -76,16 +78,19 @@ class Conversation:
         elif kind == WRITE:
             raise _RefusalError(NAME, struct.unpack_from("<H", _long(payload, 10), 4)[0])
         elif kind == ABORT:
+            _exact(payload, 0)
             self._open = False
             yield b""
         elif kind == STATS:
+            _exact(payload, 0)
             yield struct.pack("<IIIQ", self._good, self._damaged, self._refused, 0)
         else:
             raise _RefusalError(UNKNOWN, VERSION)
 
     def _hello(self, sequence: int, nonce: int, payload: bytes) -> bytes:
-        if _exact(payload, 1)[0] != VERSION:
+        if _long(payload, 1)[0] != VERSION:
             raise _RefusalError(OTHER_VERSION, VERSION)
+        _exact(payload, 1)
         if nonce == 0:
             raise _RefusalError(SESSION, 0)
         if nonce != self._nonce:

@@ -45,11 +45,14 @@ link_outcome link_hello(link_server *server)
 {
     const nn_model *model = server->model;
     frame *request = &server->request;
-    if (request->length != 1) {
+    if (request->length == 0) {
         return link_refuse_length(server);
     }
-    if (request->payload[0] != PROTOCOL_VERSION) {
-        return link_refuse(server, ERROR_VERSION, PROTOCOL_VERSION);
+    if (request->payload[0] != PROTOCOL_VERSION) { /* first: another version's HELLO may be longer */
+        return link_refuse_version(server);
+    }
+    if (request->length != 1) {
+        return link_refuse_length(server);
     }
     if (request->nonce == 0) {
         return link_refuse(server, ERROR_SESSION, 0);
@@ -135,6 +138,9 @@ link_outcome link_ops(link_server *server)
 
 link_outcome link_stats(link_server *server)
 {
+    if (server->request.length != 0) {
+        return link_refuse_length(server);
+    }
     link_answer(server);
     frame_u32(&server->out, server->in.good);
     frame_u32(&server->out, server->in.damaged);

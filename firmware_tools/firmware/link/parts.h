@@ -21,6 +21,7 @@ link_outcome link_done(link_server *server);
 link_outcome link_refuse(link_server *server, uint8_t error, uint32_t detail);
 link_outcome link_refuse_state(link_server *server);
 link_outcome link_refuse_length(link_server *server);
+link_outcome link_refuse_version(link_server *server);
 size_t link_room(const link_server *server);
 
 /* about.c: requests about the device and its model. */

@@ -1,5 +1,5 @@
 /*
- * All that the link needs from a board: four functions (the tick counter and its frequency count as one).
+ * All that the link needs from a board: five short functions.
  */
 #ifndef LINK_PORT_H
 #define LINK_PORT_H

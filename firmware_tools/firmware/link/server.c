@@ -60,6 +60,9 @@ static link_outcome next(link_server *server)
 
 static link_outcome abandon(link_server *server)
 {
+    if (server->request.length != 0) {
+        return link_refuse_length(server);
+    }
     server->open = false;
     link_answer(server);
     link_done(server);
