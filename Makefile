@@ -7,7 +7,7 @@ DEMO := build/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench peers clean
+.PHONY: help demo test test-slow lint bench peers package clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,11 @@ bench: $(VENV)/.dev  ## speed, memory and accuracy figures, each beside its floo
 peers: $(VENV)/.dev  ## other explanation libraries, in build/peers: the bench and the slow tests set tfviz beside them
 	$(PIP) --no-deps --upgrade --target build/peers --requirement bench/peers/requirements.txt
 
+package: $(VENV)/.dev  ## the wheel and the sdist, checked, in dist
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . >/dev/null
+	$(BIN)/twine check --strict dist/*
+
 clean:  ## remove what was built, keep the environment
 	rm -rf build dist
 
@@ -51,5 +56,5 @@ $(VENV)/.firmware: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[firmware,ray,dev]'
+	$(PIP) --editable '.[firmware,ray,notebooks,docs,dev]'
 	@touch $@ $(VENV)/.firmware
