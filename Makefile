@@ -7,7 +7,7 @@ DEMO := build/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench peers package clean
+.PHONY: help demo test test-slow lint docs bench peers package clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ lint: $(VENV)/.dev  ## formatting, lint, types
 
 bench: $(VENV)/.dev  ## speed, memory and accuracy figures, each beside its floor or peer
 	for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.dev  ## the documentation as a site, every broken link an error: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 peers: $(VENV)/.dev  ## other explanation libraries, in build/peers: the bench and the slow tests set tfviz beside them
 	$(PIP) --no-deps --upgrade --target build/peers --requirement bench/peers/requirements.txt

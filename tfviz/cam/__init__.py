@@ -29,10 +29,11 @@ from tfviz.cam.contrast import finer_cam
 from tfviz.cam.fusion import fuse, fused_cam
 from tfviz.cam.score import is_cam, score_cam, ss_cam
 from tfviz.cam.smoothing import eigen_smoothed, flip_smoothed
-from tfviz.cam.together import MEMBERS, cams
+from tfviz.cam.together import MEMBERS, Member, cams
 
 __all__ = [
     "MEMBERS",
+    "Member",
     "ablation_cam",
     "cams",
     "class_activation_map",

@@ -1,0 +1,69 @@
+"""The documentation says what the code does: its recipes run, its commands exist, and every command is in it."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+import firmware_tools.cli
+import tfviz
+import tfviz.cli
+from firmware_tools import boards
+from tfviz import cam, registry
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+def test_the_recipe_for_a_method_gives_a_method(monkeypatch):
+    import keras
+
+    (recipe,) = blocks("extend.md", "python")
+    assert recipe.count("\n") < 50
+    for table in (cam.MEMBERS, registry.METHODS):
+        monkeypatch.setitem(table, "peak-cam", None)  # so that it is taken out again
+    module = types.ModuleType("recipe")
+    monkeypatch.setitem(sys.modules, "recipe", module)
+    exec(compile(recipe, "extend.md", "exec"), module.__dict__)
+
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    pooled = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Conv2D(4, 3, name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    )
+    images = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    method = registry.find("peak-cam", "layer")
+    # Every gradient of a channel is the same in front of global average pooling.
+    np.testing.assert_allclose(method.function(pooled, images, 1), tfviz.grad_cam(pooled, images, 1), rtol=1e-5)
+    flat = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
+    # A weight that is a maximum is never below the one that is a mean, where the maps are positive.
+    both = cam.cams(flat, images, ["peak-cam", "grad-cam"], 1)
+    assert not np.allclose(both["peak-cam"], both["grad-cam"])
+
+
+def test_the_recipe_for_a_board_is_a_board(tmp_path):
+    (recipe,) = blocks("extend.md", "toml")
+    assert recipe.count("\n") < 50
+    path = tmp_path / "blackpill.toml"
+    path.write_text(recipe)
+    board = boards.load(str(path))
+    assert (board.chip, board.core.name, board.clock_hz) == ("STM32F411CE", "cortex-m4f", 100_000_000)
+
+
+def commands(app: typer.Typer) -> set[str]:
+    return set(typer.main.get_command(app).commands)
+
+
+@pytest.mark.parametrize("program", ["tfviz", "firmware-tools"])
+def test_every_command_is_shown_and_every_one_shown_exists(program):
+    known = commands({"tfviz": tfviz.cli.app, "firmware-tools": firmware_tools.cli.app}[program])
+    shown = set(re.findall(rf"^    {program} ([a-z]+) ", (DOCS / "commands.md").read_text() + "\n", re.MULTILINE))
+    shown |= set(re.findall(rf"^    {program} ([a-z]+)$", (DOCS / "commands.md").read_text(), re.MULTILINE))
+    assert shown == known
