@@ -44,6 +44,18 @@ def test_signed_maps_have_zero_in_the_middle_of_their_scale():
         assert low == -high == -float(np.abs(MAPS - 1).max())
 
 
+def test_an_outlier_does_not_darken_the_maps_and_the_bar_says_so():
+    values = MAPS.copy()
+    values[0, 0, 0] = 100
+    figure = plot.feature_map_grid(values)
+    (low, high), *others = [picture.get_clim() for picture in pictures(figure)[:8]]
+    assert low == 0
+    assert 0.9 * MAPS.max() < high <= MAPS.max()
+    assert set(others) == {(low, high)}
+    assert pictures(figure)[7].colorbar.extend == "max"
+    assert pictures(plot.feature_map_grid(MAPS))[7].colorbar.extend == "neither"
+
+
 def test_an_empty_map_is_marked_and_the_others_are_not():
     values = MAPS.copy()
     values[..., 3] = 0

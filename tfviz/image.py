@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float32]
 Method = Literal["bilinear", "area", "nearest"]
 Size = int | tuple[int, int]
 
+_BEYOND = 0.02  # share of the values other than zero that a colour scale may cut off
+
 METHODS: tuple[str, ...] = get_args(Method)
 
 
@@ -163,6 +165,26 @@ def side_lengths(size: Size) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise InputError(f"A picture's size is at least 1 x 1, not {height} x {width}.")
     return int(height), int(width)
+
+
+def scale_end(values: Array) -> tuple[float, bool]:
+    """Where a colour scale for these values ends, in their size, and whether some lie beyond it.
+
+    The end is the largest, unless that is more than 1.25 times what all but the largest 2 % of the values other than
+    zero stay below: then it is that, or a few outliers (a convolution's margins) would leave everything else dark.
+    Values that are not finite do not count; of nothing but zeros the end is 1.
+
+    >>> scale_end(np.array([0.0, -2.0, 3.0]))
+    (3.0, False)
+    >>> scale_end(np.array([*np.linspace(0.01, 1, 1000), 50.0]))
+    (0.98..., True)
+    """
+    sizes = np.abs(values[np.isfinite(values)])
+    largest = float(sizes.max(initial=0.0))
+    if not largest:
+        return 1.0, False
+    end = float(np.quantile(sizes[sizes > 0], 1 - _BEYOND, method="higher"))
+    return (largest, False) if largest <= 1.25 * end else (end, True)
 
 
 def normalize(maps: Array, *, centre: float | None = None) -> Floats:

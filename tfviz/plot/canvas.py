@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tfviz.errors import InputError
 from tfviz.files import whole_file
+from tfviz.image import scale_end
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +61,15 @@ class Scale:
     low: float
     high: float
     colour_map: str
+    clipped: bool = False
+    """Some values lie beyond an end and have its colour."""
+
+    @classmethod
+    def of_maps(cls, values: Array, colour_map: str | None) -> "Scale":
+        """As `of`, but a few outliers may lie beyond its ends (`tfviz.image.scale_end`)."""
+        whole = cls.of(values, colour_map)
+        end, clipped = scale_end(values)
+        return dataclasses.replace(whole, low=-end if whole.low < 0 else 0.0, high=end, clipped=clipped)
 
     @classmethod
     def of(cls, values: Array, colour_map: str | None) -> "Scale":
@@ -72,6 +82,13 @@ class Scale:
             extent = max(high, -low)
             return cls(-extent, extent, colour_map or "PuOr_r")
         return cls(0.0, high or 1.0, colour_map or "gray")
+
+    def bar(self, figure: "Figure", drawn: Any, places: Any, label: str, *, fraction: float, pad: float) -> None:
+        """Draw the colour bar of what `draw` gave beside `places`; its pointed ends say that values lie beyond."""
+        extend = "neither" if not self.clipped else "both" if self.low < 0 else "max"
+        bar = figure.colorbar(drawn, ax=places, extend=extend, fraction=fraction, pad=pad)
+        bar.set_label(label, fontsize=8)
+        bar.ax.tick_params(labelsize=7)
 
     def draw(self, axes: Any, picture: Array) -> Any:
         """Draw a map on this scale, without ticks."""

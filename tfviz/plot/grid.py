@@ -28,7 +28,7 @@ def feature_map_grid(
     """One layer's maps in a grid: 8 maps as 2 x 4.
 
     All maps share one colour scale, whose ends the colour bar states: from 0 up, or the same on both sides of 0 where
-    there are negative values.
+    there are negative values; where it is pointed, a few outliers lie beyond.
 
     Args:
         maps: `(h, w, channels)`, or the same with a batch axis of one image.
@@ -50,7 +50,7 @@ def feature_map_grid(
     down = -(-shown // across)
     aspect = values.shape[0] / values.shape[1]
     figure = new_figure(max(3.2, _CELL * across + 0.9), max(1.9, (_CELL * aspect + 0.22) * down + 0.5))
-    scale = Scale.of(values[..., :shown], colour_map)
+    scale = Scale.of_maps(values[..., :shown], colour_map)
     drawn: Any = None
     places = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
     for channel, axes in enumerate(places):
@@ -61,9 +61,7 @@ def feature_map_grid(
         axes.set_title(titles[channel] if titles else str(channel), fontsize=8, pad=2)
         if not values[..., channel].any():
             mark_empty(axes)
-    bar = figure.colorbar(drawn, ax=list(places), fraction=0.05, pad=0.02)
-    bar.set_label("activation", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    scale.bar(figure, drawn, list(places), "activation", fraction=0.05, pad=0.02)
     _head(figure, title, f"the first {shown} of {count} maps" if shown < count else "")
     return figure
 
@@ -99,9 +97,7 @@ def kernel_grid(kernels: Array, *, title: str = "", limit: int = 16) -> "Figure"
         places[into, 0].set_ylabel(f"in {into}", fontsize=8)
     for out in range(cout):
         places[0, out].set_title(f"out {out}", fontsize=8, pad=2)
-    bar = figure.colorbar(drawn, ax=list(places.ravel()), fraction=0.05, pad=0.02)
-    bar.set_label("weight", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    scale.bar(figure, drawn, list(places.ravel()), "weight", fraction=0.05, pad=0.02)
     cut = (cin, cout) != values.shape[2:]
     _head(figure, title, f"{cin} of {values.shape[2]} inputs, {cout} of {values.shape[3]} outputs" if cut else "")
     return figure
@@ -134,7 +130,7 @@ def side_by_side(
     shown = list(range(min(count, 8))) if channels is None else list(channels)
     if not shown or min(shown) < 0 or max(shown) >= count:
         raise InputError(f"Channels {shown} were asked for; there are 0 to {count - 1}.")
-    scale = Scale.of(np.concatenate([maps[..., shown].ravel() for maps in values.values()]), colour_map)
+    scale = Scale.of_maps(np.concatenate([maps[..., shown].ravel() for maps in values.values()]), colour_map)
     figure = new_figure(_CELL * len(shown) + 1.6, (_CELL + 0.12) * len(values) + 0.6)
     places = figure.subplots(len(values), len(shown), squeeze=False)
     drawn: Any = None
@@ -148,8 +144,6 @@ def side_by_side(
                 axes.set_ylabel(f"{name}\n{maps.shape[0]} x {maps.shape[1]}", fontsize=8)
             if not maps[..., channel].any():
                 mark_empty(axes)
-    bar = figure.colorbar(drawn, ax=list(places.ravel()), fraction=0.03, pad=0.01)
-    bar.set_label("activation", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    scale.bar(figure, drawn, list(places.ravel()), "activation", fraction=0.03, pad=0.01)
     _head(figure, title, "")
     return figure

@@ -93,7 +93,7 @@ def _draw(axes: Any, row: Array, colour_map: str | None) -> None:
     if row.ndim == 1:
         draw_bars(axes, row)
         return
-    scale = Scale.of(row, colour_map)
+    scale = Scale.of_maps(row, colour_map)
     scale.draw(axes, _strip(row))
     axes.set_anchor("W")
     for spine in axes.spines.values():

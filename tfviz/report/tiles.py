@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfviz.image import scale_end
 from tfviz.report.album import DIVERGING, LEVELS, SEQUENTIAL, Album, Levels, Palette, bars_svg, indexed_png
 
 Real = npt.NDArray[np.floating[Any]]
 GAP = 1  # transparent pixels between two maps
 LARGEST_SIDE = 64  # of one map in the picture; larger maps are averaged down by a whole factor
 MOST_BARS = 256
-BEYOND = 0.005  # share of the values other than zero that a colour scale may cut off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,21 +31,16 @@ class Scale:
     @classmethod
     def of(cls, tensors: Sequence[Real]) -> "Scale":
         """The one scale for all these tensors. It begins at zero; tensors with negatives get a symmetric one, so that
-        zero has the neutral colour. The largest `BEYOND` of the values may lie beyond its end, or a few outliers would
-        leave everything else dark.
+        zero has the neutral colour. Outliers may lie beyond its end (`tfviz.image.scale_end`).
 
         >>> Scale.of([np.array([0.0, 2.0]), np.array([1.0, 3.0])])
         Scale(low=0.0, high=3.0, clipped=False)
         >>> Scale.of([np.array([-1.0, 3.0])])
         Scale(low=-3.0, high=3.0, clipped=False)
         """
-        sizes = np.abs(np.concatenate([tensor[np.isfinite(tensor)].ravel() for tensor in tensors] or [np.zeros(1)]))
+        end, clipped = scale_end(np.concatenate([tensor.ravel() for tensor in tensors] or [np.zeros(1)]))
         negative = any(bool((tensor < 0).any()) for tensor in tensors)
-        largest = float(sizes.max(initial=0.0))
-        end = float(np.quantile(sizes[sizes > 0], 1 - BEYOND, method="higher")) if largest else 1.0
-        if largest <= 1.25 * end:
-            end = largest or 1.0
-        return cls(-end if negative else 0.0, end, largest > end)
+        return cls(-end if negative else 0.0, end, clipped)
 
     @property
     def colours(self) -> Palette:
