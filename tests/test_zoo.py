@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfviz import zoo
+from tfviz import data, zoo
 from tfviz.errors import InputError
 
 IMAGES = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
@@ -82,3 +82,12 @@ def test_the_folded_twin_computes_the_same() -> None:
 def test_what_it_cannot_be_built_for_is_a_sentence(shape: tuple[int, int, int], classes: int) -> None:
     with pytest.raises(InputError, match="dog_cnn needs"):
         zoo.dog_cnn(shape, classes)
+
+
+def test_the_trained_network_is_small_and_knows_the_poses() -> None:
+    dogs = zoo.trained_dog_cnn()
+    batch = data.load("dog-poses", split="test", limit=150, size=64).whole()
+    said = np.asarray(dogs.model(dogs.preprocess(batch.images))).argmax(axis=1)
+    assert dogs.class_names == data.load("dog-poses").class_names
+    assert np.mean(said == batch.labels) > 0.88
+    assert dogs.path.stat().st_size < 300_000

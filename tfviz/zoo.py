@@ -1,17 +1,53 @@
-"""The small networks: the dog-training log's CNN, the twin that it is trained as, and its two probability models."""
+"""The small networks: the dog-training log's CNN, the twin that it is trained as, its two probability models.
 
+And the one that comes trained.
+"""
+
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfviz.errors import InputError
+from tfviz.preprocess import Preprocess, read_sidecar
 
 if TYPE_CHECKING:
     import keras
 
 FILTERS = (8, 16, 32, 48, 48)
 POOLED = 3  # so many of the convolutions are followed by max pooling: 64 pixels leave 8 x 8 maps
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model with what is recorded beside it; `path` is what a command line takes."""
+
+    path: Path
+    model: "keras.Model"
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+
+
+def trained_dog_cnn() -> Trained:
+    """The `dog_cnn` that ships with the package, trained on the drawings of dog-poses: sit, stand, lie.
+
+    Made by `tfviz train dog-poses --out dog_cnn.keras`: 12,000 drawings of its train split, 93.2 % right on 1,000 of
+    its test split. For notebooks and tests that need a network which has learned something; of photographs it knows
+    nothing.
+
+    >>> dogs = trained_dog_cnn()
+    >>> dogs.class_names, dogs.model.output_shape
+    (('sit', 'stand', 'lie'), (None, 3))
+    """
+    from tfviz.models import load_model
+
+    path = Path(__file__).parent / "assets" / "dog_cnn.keras"
+    sidecar = read_sidecar(path)
+    if sidecar is None:
+        raise InputError(f"{path}.json is missing: install tfviz again.")
+    return Trained(path, load_model(path), sidecar.preprocess, sidecar.class_names)
 
 
 def dog_cnn(
