@@ -7,7 +7,7 @@ DEMO := build/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs bench peers package clean
+.PHONY: help demo test test-slow lint docs notebooks bench peers package clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,9 @@ docs: $(VENV)/.dev  ## the documentation as a site, every broken link an error: 
 
 peers: $(VENV)/.dev  ## other explanation libraries, in build/peers: the bench and the slow tests set tfviz beside them
 	$(PIP) --no-deps --upgrade --target build/peers --requirement bench/peers/requirements.txt
+
+notebooks: $(VENV)/.dev  ## run the notebooks from top to bottom and store their outputs; CHECK=1 stores nothing
+	$(BIN)/python notebooks/run.py $(if $(CHECK),--check)
 
 package: $(VENV)/.dev  ## the wheel and the sdist, checked, in dist
 	rm -rf dist
