@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,7 @@ def compare_all(
         pools = [stack.enter_context(ThreadPoolExecutor(max_workers=len(crew))) for crew in crews]
         teams = [Crew(crew, pool) for crew, pool in zip(crews, pools, strict=True)]
         runs = [Run(reference, c[0], float_engine, expected, samples, t) for c, t in zip(crews, teams, strict=True)]
+        stack.enter_context(_interruptible(teams))  # before the threads are waited for
         for batch in _batches(images, labels):
             alive = [run for run in runs if run not in dead]
             if not alive:
@@ -136,6 +137,17 @@ def compare_all(
         raise InputError("There are no images to compare on.")
     seconds = time.monotonic() - started
     return [dead[run] if run in dead else _comparison(run, images, tolerate, seconds) for run in runs]
+
+
+@contextlib.contextmanager
+def _interruptible(teams: Sequence[Crew]) -> Iterator[None]:
+    """End the runs of all teams where the user interrupts: on a slow line an image may take minutes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for team in teams:
+            team.stop()
+        raise
 
 
 def _same_float(one: Run, other: Run) -> bool:
@@ -203,7 +215,7 @@ def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, secon
         instructions=sum(costs) if costs else None,
         **_memory(run.engine.engine),
         unpaired=run.unpaired,
-        notes=tuple(dict.fromkeys([*run.notes, *run.crew.notes])),
+        notes=tuple(dict.fromkeys([*run.notes, *getattr(run.engine.engine, "notes", ()), *run.crew.notes])),
         seconds=round(seconds, 3),
         samples=tuple(run.samples),
     )

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -11,6 +11,15 @@ from tfviz.errors import LinkError
 from tfviz.trace import Engine, Trace
 
 Array = npt.NDArray[Any]
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """An engine whose run another thread can end."""
+
+    def stop(self) -> None:
+        """End it."""
+        ...
 
 
 class Crew:
@@ -23,6 +32,7 @@ class Crew:
     def __init__(self, engines: Sequence[Engine], threads: ThreadPoolExecutor) -> None:
         self.notes: list[str] = []
         self._threads = threads
+        self._engines = tuple(engines)
         self._free = list(engines)
         self._alive = len(engines)
         self._lost: list[LinkError] = []  # what each device that died said
@@ -60,23 +70,34 @@ class Crew:
                 self._give_back(engine)
                 return trace
 
+    def stop(self) -> None:
+        """Let every run that is under way end at once, and no other begin."""
+        with self._change:
+            self._alive = 0
+            self._free.clear()
+            self._change.notify_all()
+        for engine in self._engines:
+            if isinstance(engine, Stoppable):
+                engine.stop()
+
     def _take(self) -> Engine:
         with self._change:
             while not self._free:
                 if not self._alive:
-                    raise self._last_words()
+                    raise self._last_words() if self._lost else LinkError("Interrupted.")
                 self._change.wait()
             return self._free.pop(0)
 
     def _give_back(self, engine: Engine) -> None:
         with self._change:
-            self._free.append(engine)
+            if self._alive:
+                self._free.append(engine)
             self._change.notify()
 
     def _bury(self, error: LinkError) -> None:
         """Let the others do the work of the one that died."""
         with self._change:
-            self._alive -= 1
+            self._alive = max(0, self._alive - 1)
             self._lost.append(error)
             if self._alive:
                 self.notes.append(f"A device died, and the others did its work: {error}")
@@ -88,10 +109,13 @@ class Crew:
         others = len(self._lost) - 1
         told = f" {others} device{'s' * (others > 1)} beside it died before." if others else ""
         error = LinkError(f"{last}{told}")
-        error.partial = max((lost.partial for lost in self._lost), key=_ops)
+        error.partial = max((lost.partial for lost in self._lost), key=_worth)
         error.__cause__ = last
         return error
 
 
-def _ops(partial: object) -> int:
-    return len(partial.steps) if isinstance(partial, Trace) else -1
+def _worth(partial: object) -> tuple[bool, int]:
+    """The trace that shows where a run broke says more than the whole one before it."""
+    if not isinstance(partial, Trace):
+        return False, -1
+    return bool(partial.steps) and not partial.outputs, len(partial.steps)

@@ -14,11 +14,11 @@ from tfviz.errors import InputError, LinkError
 
 if TYPE_CHECKING:
     from firmware_tools.results import Comparison
-    from tfviz.trace import Engine
+    from tfviz.trace import Engine, Trace
 
 KeepInputOption = Annotated[
     bool,
-    typer.Option("--keep-input", help="Pin the input's memory on emulator: and host: devices; it is then sent once."),
+    typer.Option("--keep-input", help="Pin the input's memory on emulator:, qemu: and host: devices; sent once then."),
 ]
 OpTimeoutOption = Annotated[
     float | None,
@@ -26,8 +26,17 @@ OpTimeoutOption = Annotated[
 ]
 FaultOption = Annotated[
     str | None,
-    typer.Option("--fault", help="Spoil the line of emulator: and host: devices, as errors=0.001,seed=3,cut=50000."),
+    typer.Option("--fault", help="Spoil the line of every device, as errors=0.001,seed=3,cut=50000."),
 ]
+BaudOption = Annotated[int, typer.Option("--baud", min=1, help="Of serial: lines; a USB port takes any.")]
+ResetOption = Annotated[
+    bool,
+    typer.Option("--reset", help="Reset serial: boards first, by the line (DTR or RTS) that the board has for it."),
+]
+OtherModelOption = Annotated[
+    bool, typer.Option("--allow-other-model", help="Go on where a serial: device says that it runs another model.")
+]
+BAUD = 115_200
 _DEVICES = ("emulator", "host", "qemu", "serial")
 
 
@@ -38,6 +47,9 @@ class LinkOptions:
     keep_input: bool = False
     op_timeout: float | None = None
     fault: str | None = None
+    baud: int = BAUD
+    reset: bool = False
+    allow_other_model: bool = False
 
     def of(self, spec: str) -> dict[str, Any]:
         """Keyword arguments for the device that `spec` names; none for what is no device.
@@ -52,11 +64,16 @@ class LinkOptions:
 
         kind = parse(spec).kind
         options: dict[str, Any] = {}
-        if kind in _DEVICES and self.op_timeout is not None:
+        if kind not in _DEVICES:
+            return options
+        if self.op_timeout is not None:
             options["timing"] = Timing(op=self.op_timeout)
-        if kind in ("emulator", "host"):
-            options |= {"keep_input": True} if self.keep_input else {}
-            options |= {"fault": self.fault} if self.fault else {}
+        if self.fault:
+            options["fault"] = self.fault
+        if kind == "serial":
+            options |= {"baud": self.baud, "reset": self.reset, "allow_other_model": self.allow_other_model}
+        elif self.keep_input:
+            options["keep_input"] = True
         return options
 
 
@@ -68,13 +85,20 @@ def keeping(path: Path) -> Iterator[None]:
     try:
         yield
     except LinkError as error:
-        if isinstance(error.partial, Trace) and error.partial.steps:
-            error.partial.save(path)
-            console.wrote(path)
-            console.say(
-                f"it holds the {len(error.partial.steps)} ops before the link broke; compare reads it as trace:{path}"
-            )
+        if isinstance(error.partial, Trace):
+            _keep(error.partial, path)
         raise
+
+
+def _keep(partial: "Trace", path: Path) -> None:
+    count = len(partial.steps)
+    if not count:
+        console.note("no op's tensors had arrived whole when the link broke, so that there is nothing to keep")
+        return
+    partial.save(path)
+    console.wrote(path)
+    arrived = f"the {count} op{'s' * (count != 1)} of the last image that had arrived whole when the link broke"
+    console.say(f"it holds {arrived}; compare reads it as trace:{path}")
 
 
 def partial_file(*beside: Path | None) -> Path:

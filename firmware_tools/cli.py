@@ -8,10 +8,14 @@ import typer
 
 from firmware_tools._commands import Steps, finish_all, nth, opened_engines, pictures_of, recorded
 from firmware_tools._links import (
+    BAUD,
+    BaudOption,
     FaultOption,
     KeepInputOption,
     LinkOptions,
     OpTimeoutOption,
+    OtherModelOption,
+    ResetOption,
     keeping,
     partial_file,
     teams,
@@ -225,6 +229,9 @@ def trace(
     model: SerialModelOption = None,
     op_timeout: OpTimeoutOption = None,
     fault: FaultOption = None,
+    baud: BaudOption = BAUD,
+    reset: ResetOption = False,
+    allow_other_model: OtherModelOption = False,
 ) -> None:
     """Run one image and write every layer's tensor. Where the link breaks, the tensors until then are written."""
     from firmware_tools._feed import Feed
@@ -233,7 +240,10 @@ def trace(
         raise InputError(f"--index counts from 0; {index} was given.")
     if out.suffix != ".npz":
         raise InputError(f"{out} does not end in .npz, which is what is written.")
-    with opened_engines([engine], model, LinkOptions(False, op_timeout, fault)) as (opened, expected):
+    with opened_engines([engine], model, LinkOptions(False, op_timeout, fault, baud, reset, allow_other_model)) as (
+        opened,
+        expected,
+    ):
         data = pictures_of(image, expected, split, index + 1)
         if len(data) <= index:
             raise InputError(f"{image} holds {len(data)} images; there is no image {index}.")
@@ -243,6 +253,8 @@ def trace(
     made.save(out)
     console.wrote(out)
     console.say(f"{len(made.steps)} tensors of {made.engine} ({made.kernels})")
+    for told in getattr(opened[0], "notes", ()):
+        console.say(f"note: {told}")
 
 
 @app.command()
@@ -269,11 +281,14 @@ def compare(
     keep_input: KeepInputOption = False,
     op_timeout: OpTimeoutOption = None,
     fault: FaultOption = None,
+    baud: BaudOption = BAUD,
+    reset: ResetOption = False,
+    allow_other_model: OtherModelOption = False,
 ) -> None:
     """Compare engines with a reference layer by layer over images. Exit code 0: pass, 1: they differ."""
     from firmware_tools._compare import compare_all
 
-    options = LinkOptions(keep_input, op_timeout, fault)
+    options = LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model)
     specs = [reference, *engines, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
     with contextlib.ExitStack() as stack:
         stack.enter_context(keeping(partial_file(report, json)))
@@ -322,6 +337,9 @@ def validate(
     keep_input: KeepInputOption = False,
     op_timeout: OpTimeoutOption = None,
     fault: FaultOption = None,
+    baud: BaudOption = BAUD,
+    reset: ResetOption = False,
+    allow_other_model: OtherModelOption = False,
 ) -> None:
     """The whole chain: convert, build, run on the emulated board, compare layer by layer, write the page."""
     from firmware_tools.pictures import expectation
@@ -343,7 +361,7 @@ def validate(
             opinions=opinions,
             jobs=jobs,
             also=also or (),
-            link=LinkOptions(keep_input, op_timeout, fault),
+            link=LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model),
             step=steps.begin,
             progress=steps.advance,
         )

@@ -335,8 +335,10 @@ def test_a_pulled_cable_is_a_sentence_with_the_last_good_op(served):
 
 
 def test_a_port_that_does_not_open_is_named():
-    with pytest.raises(LinkError, match="serial:/dev/no-such-port: the port does not open"):
+    with pytest.raises(LinkError, match=r"serial:/dev/no-such-port: the port does not open: there is no such port \(`"):
         SerialTransport("/dev/no-such-port")
+    with pytest.raises(LinkError, match=r"nobody listens at this address; nothing was run yet \(\d\d:\d\d:\d\d\)\.$"):
+        SerialTransport("socket://127.0.0.1:1")
     with pytest.raises(InputError, match="not a serial port or pyserial URL"):
         SerialTransport("nonsense://x")
     with pytest.raises(InputError, match="1200 baud"):

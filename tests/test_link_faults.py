@@ -30,6 +30,22 @@ def test_ten_thousand_runs_on_bad_lines_end_in_an_exact_trace_or_a_sentence(mach
     assert row.exact + row.sentences == row.runs == 540  # of each of 19 kinds
 
 
+@pytest.mark.parametrize("name", ["stale", "resets", "bad day"])
+def test_the_same_seed_ends_the_same_way(machine, name):
+    def ends():
+        fault_suite.Stale.old.clear()
+        return [fault_suite.one_run(FAULTS[name], machine(FAULTS[name]), seed)[0] for seed in range(30)]
+
+    assert ends() == ends()
+
+
+@pytest.mark.slow
+def test_the_page_is_what_the_suite_prints(machine):
+    fault_suite.Stale.old.clear()
+    table = fault_suite.table([fault_suite.suite(name, machine, range(560)) for name in FAULTS])
+    assert table in PAGE
+
+
 def test_the_page_lists_every_kind_of_fault_with_its_counts():
     rows = {title: [int(number.replace(",", "")) for number in numbers] for title, *numbers in ROW.findall(PAGE)}
     assert set(rows) == {fault.title for fault in FAULTS.values()}

@@ -1,10 +1,12 @@
 """Serial ports: found by what is connected, found again after they vanished, never opened at a boot loader's rate."""
 
 import os
+import socket
 import threading
 import time
 
 import pytest
+import serial.rfc2217
 from tiny_firmware import DIGEST, MODEL_C, same_steps, tiny_graph, tiny_input, tiny_trace
 
 from firmware_tools import boards, build
@@ -135,3 +137,40 @@ def test_every_board_says_how_it_is_found_and_reset():
         assert board.reset in ("none", "dtr", "rts")
     assert (boards.load("esp32c3").dtr, boards.load("esp32c3").reset) == (False, "rts")
     assert boards.load("nano33ble").dtr
+
+
+class Rfc2217Server:
+    """A serial port over the network as RFC 2217 has it, with an emulated board behind it."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.bauds = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"rfc2217://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        connection, _ = self.listener.accept()
+        port = serial.serial_for_url("loop://")  # holds the settings, as the port behind the network would
+        with connection, connection.makefile("wb", buffering=0) as out:
+            manager = serial.rfc2217.PortManager(port, out)
+            while data := connection.recv(4096):
+                manager.check_modem_lines()
+                self.machine.send(b"".join(manager.filter(data)))
+                self.bauds.append(port.baudrate)
+                out.write(b"".join(manager.escape(self.machine.receive(10**9))))
+        port.close()
+        self.listener.close()
+
+
+@pytest.mark.filterwarnings("ignore:set.*is deprecated:DeprecationWarning")  # pyserial's threads
+def test_the_same_bytes_go_through_a_port_on_the_network(machine):
+    server = Rfc2217Server(machine)
+    transport = SerialTransport(server.url, baud=57_600)
+    with Device(transport, tiny_graph(), digest=DIGEST, timing=Timing(quiet=0.5, request=5)) as device:
+        x = tiny_input(6)
+        assert same_steps(device.run({"t0": x}), tiny_trace(x))
+        assert device.name == f"serial:{server.url}"
+    server.thread.join(timeout=10)
+    assert server.bauds[-1] == 57_600

@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from test_firmware_cli import run as command
 
 from firmware_tools import serve
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.serial import SerialDevice, SerialTransport
 from firmware_tools.engines import open_engine
+from firmware_tools.graph import load
 from firmware_tools.link import Session, Space, Timing, framing, messages
 from firmware_tools.link.framing import Deframer, Frame, encode
 from firmware_tools.link.messages import Kind, Refusal
@@ -347,3 +349,27 @@ def test_a_hello_of_another_version_is_answered_under_its_own_nonce(model):
     (answer,) = raw(model, encode(Frame(Kind.HELLO, 3, 0x1234, b"\2 and more")))
     assert (answer.kind, answer.nonce) == (Kind.ERROR, 0x1234)
     assert struct.unpack("<BBI", answer.payload) == (Kind.HELLO, Refusal.VERSION, 1)
+
+
+def test_another_model_on_the_device_is_exit_2_unless_it_is_allowed(model, tmp_path, capfd):
+    other = tmp_path / "other.tflite"
+    data = bytearray(chain.tflite_file().read_bytes())
+    constants = (tensor.data for tensor in load(chain.tflite_file()).tensors if tensor.data is not None)
+    weights = max((values.tobytes() for values in constants), key=len)
+    at = data.index(weights)
+    data[at : at + len(weights)] = weights[::-1]
+    other.write_bytes(data)
+    np.savez(tmp_path / "x.npz", x=chain.pictures(3, seed=4), y=np.zeros(3, int))
+    with running(model) as server:
+        ask = ["compare", f"tflm:{other}", f"serial:{server.url}", "--model", other, "--data", tmp_path / "x.npz"]
+        ask += ["--baud", 921_600]
+        assert command(*ask) == 2
+        assert re.search(
+            r"runs another model \(digest [0-9a-f]{8}\) than the one given \([0-9a-f]{8} or [0-9a-f]{8}\); build and "
+            "load this one, or allow another by --allow-other-model",
+            capfd.readouterr().err,
+        )
+        assert command(*ask, "--allow-other-model") == 1
+        said = capfd.readouterr().out
+    assert "which was allowed" in said
+    assert "DIVERGED" in said or "UNFORCED" in said

@@ -85,6 +85,8 @@ def _guarded(call: Callable[[], Any], name: str, debug: bool) -> int:
     try:
         call()
     except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # typer has caught the interrupt, and says nothing
+            return _failed(name, "Interrupted.", INTERRUPTED, debug)
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else BAD_INPUT
     except KeyboardInterrupt:
         return _failed(name, "Interrupted.", INTERRUPTED, debug)

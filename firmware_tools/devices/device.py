@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from firmware_tools import codegen
+from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.capture import Capture
 from firmware_tools.devices.one_run import OneRun, OverwrittenError, tensor_of
 from firmware_tools.graph import Graph, Op
@@ -32,9 +33,20 @@ class Device:
         last_line_bytes: bytes over the line, both ways, of the last run.
         partial: what a run that ended in a LinkError had received until then, a trace without its last steps; None
             after a run that ended well.
+        notes: sentences that belong beside whatever is found with this device.
+
+    Args:
+        transport: the line.
+        graph: the model.
+        digest: what the device must say at HELLO; None: from the model.
+        timing: how patient to be.
+        allow_other_model: go on where the device says that it runs another model.
+        clock_hz: of the slowest core that it may have.
+        fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
+        seed: of nonce, sequence and run numbers; None: others each time, as a host must.
 
     Raises:
-        InputError: the device runs another model and `allow_other_model` is false.
+        InputError: the device runs another model and `allow_other_model` is false; `fault` names no fault.
         LinkError: nobody answers.
     """
 
@@ -47,6 +59,8 @@ class Device:
         timing: Timing = DEFAULT_TIMING,
         allow_other_model: bool = False,
         clock_hz: int = SLOWEST_CLOCK,
+        fault: str | None = None,
+        seed: int | None = None,
     ) -> None:
         self.name = transport.name
         self.graph = graph
@@ -56,12 +70,14 @@ class Device:
         self._clock_hz = clock_hz
         self._waiting: int | None = None  # number of a run that CAPTURE began
         self._there: dict[int, int] = {}  # CRCs of the inputs that the device holds
+        self.notes: tuple[str, ...] = ()
         self._transport = transport
-        self.session = Session(transport, timing=timing)
+        self._whole: Trace | None = None  # the last run that ended well
         try:
+            line = transport if fault is None else BadLine.parse(transport, fault)
+            self.session = Session(line, timing=timing, seed=seed)
             self.hello = self.session.hello()
-            if not allow_other_model:
-                self._check_model(digest)
+            self._check_model(digest, allowed=allow_other_model)
         except BaseException:
             transport.close()
             raise
@@ -78,7 +94,8 @@ class Device:
         Raises:
             InputError: wrong inputs; `forced` without a reference, or on a device that cannot be written to.
             OverwrittenError: in a forced run, an op's input is not what was left there.
-            LinkError: the device went silent, was reset or faulted.
+            LinkError: the device went silent, was reset or faulted. Its `partial` is the trace until then or, where no
+                op had arrived whole, that of the last run that ended well.
         """
         if forced and reference is None:
             raise InputError("A forced run needs a reference trace to force.")
@@ -91,11 +108,13 @@ class Device:
         try:
             run.pass_all()
         except LinkError as error:
-            self.partial = error.partial = self._trace(run)
+            self.partial = self._trace(run)
+            error.partial = self.partial if self.partial.steps else self._whole or self.partial
             raise
         finally:
             self.last_line_bytes = self._line_bytes() - before
-        return self._trace(run)
+        self._whole = self._trace(run)
+        return self._whole
 
     def capture(self) -> Capture:
         """Let the device fill its own input from its sensor; read the sensor's frame and the input tensors.
@@ -140,25 +159,35 @@ class Device:
     def _read_checked(self, run: int, space: Space, name: int, length: int, crc: int) -> bytes:
         data = self.session.read(run, 0, space, name, length)
         if zlib.crc32(data) != crc:
-            raise LinkError(f"{self.name}: what CAPTURE made changed while it was read.")
+            raise LinkError(self.session.located(f"{self.name}: what CAPTURE made changed while it was read"))
         return data
 
-    def _check_model(self, digest: int | None) -> None:
-        """Compare the device's digest with the model's, whose input may be kept or not.
-
-        An interpreter (TFLM, a served LiteRT) runs the file itself and digests that.
-        """
-        if digest is None and self.hello.digest == zlib.crc32(self.graph.bytes):
+    def _check_model(self, digest: int | None, *, allowed: bool) -> None:
+        """Compare the device's digest with the model's."""
+        expected = self._digests() if digest is None else (digest,)
+        if self.hello.digest in expected:
             return
+        given = " or ".join(f"{one:08x}" for one in dict.fromkeys(expected))
+        found = f"{self.name} runs another model (digest {self.hello.digest:08x}) than the one given ({given})"
+        if not allowed:
+            raise InputError(f"{found}; build and load this one, or allow another by --allow-other-model.")
+        self.notes = (*self.notes, f"{found}, which was allowed.")
+
+    def _digests(self) -> tuple[int, ...]:
+        """What a device may say that runs the model: an interpreter (TFLM, a served LiteRT) digests the file itself.
+
+        The built-in engine's depends on whether the input is kept; where no input's memory happens to be used again,
+        the device cannot tell.
+        """
+        file = zlib.crc32(self.graph.bytes)
+        if self.hello.digest == file:
+            return (file,)
         keep = Capability.KEEPS_INPUT in self.session.capabilities
-        expected = codegen.generate(self.graph, keep_input=keep).digest if digest is None else digest
-        if digest is None and self.hello.digest != expected:
-            expected = codegen.generate(self.graph).digest  # no input's memory happened to be used again
-        if self.hello.digest != expected:
-            raise InputError(
-                f"{self.name} runs another model (digest {self.hello.digest:08x}) than the one given "
-                f"({expected:08x}); build and load this one, or allow another model."
-            )
+        try:
+            own = [codegen.generate(self.graph, keep_input=kept).digest for kept in sorted({keep, False}, reverse=True)]
+        except InputError:  # a model that only interpreters run
+            own = []
+        return (*own, file)
 
     def _trace(self, run: OneRun) -> Trace:
         return Trace(
@@ -174,6 +203,10 @@ class Device:
     def take_instructions(self) -> int | None:
         """Instructions that ops executed since the last call, where the device counts them."""
         return None
+
+    def stop(self) -> None:
+        """Let a run that is under way in another thread end at once, in a LinkError."""
+        self.session.stopped = True
 
     def close(self) -> None:
         """Release the line."""

@@ -8,7 +8,6 @@ import os
 from firmware_tools import boards, build
 from firmware_tools.boards import Board
 from firmware_tools.build import Build, elf
-from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.machine import FaultError, Machine
 from firmware_tools.graph import Graph
@@ -79,12 +78,22 @@ class EmulatedBoard(Device):
         self.build: Build = build.build(loaded, board, place, optimize=optimize, keep_input=keep_input)
         self.machine = Machine(board, elf.read(self.build.elf))
         line = EmulatorTransport(self.machine, blocks=BLOCKS + _generous(loaded))
-        transport = line if fault is None else BadLine.parse(line, fault)
-        super().__init__(transport, loaded, digest=self.build.digest, timing=timing)
+        super().__init__(line, loaded, digest=self.build.digest, timing=timing, fault=fault)
+        self.notes += pinned(loaded, keep_input)
 
     def take_instructions(self) -> int | None:
         """Instructions that ops executed since the last call, exactly."""
         return self.machine.take_instructions()
+
+
+def pinned(graph: Graph, keep_input: bool) -> tuple[str, ...]:
+    """A sentence about the RAM that a pinned input costs; none where nothing is pinned."""
+    from firmware_tools import memory
+
+    if not keep_input:
+        return ()
+    kept, plain = (memory.plan(graph, keep_input=keep).arena_bytes for keep in (True, False))
+    return (f"The pinned input takes {kept - plain:,} B of RAM more: the arena is {kept:,} B instead of {plain:,} B.",)
 
 
 def _generous(graph: Graph) -> int:

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 from firmware_tools import build
-from firmware_tools.devices.bad_line import BadLine
 from firmware_tools.devices.device import Device
 from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from tfviz.errors import LinkError
@@ -101,4 +100,4 @@ class HostDevice(Device):
         loaded = graph.load(model)
         place = build.cache_folder(loaded, f"host{'-kept' * keep_input}") if folder is None else folder
         line = PipeTransport(build.build_host(loaded, place, keep_input=keep_input))
-        super().__init__(line if fault is None else BadLine.parse(line, fault), loaded, timing=timing)
+        super().__init__(line, loaded, timing=timing, fault=fault)

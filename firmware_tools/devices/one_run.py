@@ -113,10 +113,9 @@ class OneRun:
         ids = [digest.tensor for digest in done.outputs]
         sizes = [digest.bytes for digest in done.outputs]
         if ids != list(op.outputs) or sizes != [self._device.graph.tensors[index].bytes for index in op.outputs]:
-            raise LinkError(
-                f"{self._device.name}: op {op.index} of the device made tensors {ids} of {sizes} bytes; "
-                f"the model's makes {list(op.outputs)}. It runs another model."
-            )
+            found = f"{self._device.name}: op {op.index} of the device made tensors {ids} of {sizes} bytes"
+            wanted = f"the model's makes {list(op.outputs)}, so it runs another model"
+            raise LinkError(self._device.session.located(f"{found} and {wanted}"))
         return done.outputs
 
     def _expected(self, op: Op) -> dict[int, Tensor]:
@@ -135,7 +134,8 @@ class OneRun:
         session = self._device.session
         data = session.read(self._number, op.index + 1, Space.TENSOR, index, digest.bytes)
         if zlib.crc32(data) != digest.crc32:
-            raise LinkError(f"{self._device.name}: tensor {index} changed while it was read after op {op.index}.")
+            changed = f"{self._device.name}: tensor {index} changed while it was read after op {op.index} ({op.name})"
+            raise LinkError(self._device.session.located(changed))
         tensor = self._device.graph.tensors[index]
         little = np.dtype(tensor.dtype).newbyteorder("<")
         return np.frombuffer(data, little).reshape(tensor.shape).astype(tensor.dtype)

@@ -21,6 +21,7 @@ from firmware_tools import boards, build
 from firmware_tools.boards import Board
 from firmware_tools.build import Build, zig
 from firmware_tools.devices.device import Device
+from firmware_tools.devices.emulator import pinned
 from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from tfviz.errors import InputError, LinkError
 from tfviz.trace import Array, Step, Trace
@@ -205,6 +206,7 @@ class QemuBoard(Device):
         folder: where sources, ELF and map are kept; default: the user's cache.
         optimize: the compiler's level.
         keep_input: pin the inputs' memory, so that a second run of the same input does not send it again.
+        fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
 
     Attributes:
         build: the `Build` that runs.
@@ -222,6 +224,7 @@ class QemuBoard(Device):
         folder: str | os.PathLike[str] | None = None,
         optimize: str = "O2",
         keep_input: bool = False,
+        fault: str | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         from firmware_tools import graph
@@ -235,7 +238,9 @@ class QemuBoard(Device):
         self.build: Build = build.build(
             loaded, board, place, optimize=optimize, keep_input=keep_input, port=MACHINES[machine].port
         )
-        super().__init__(QemuTransport(machine, self.build.elf), loaded, digest=self.build.digest, timing=timing)
+        line = QemuTransport(machine, self.build.elf)
+        super().__init__(line, loaded, digest=self.build.digest, timing=timing, fault=fault)
+        self.notes += pinned(loaded, keep_input)
 
     def run(
         self, inputs: Mapping[str, Array], *, reference: Trace | None = None, forced: bool = False, read: bool = True

@@ -6,6 +6,7 @@ or its cable pulled, is found again under whatever name it comes back.
 
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
 import time
@@ -54,7 +55,10 @@ class SerialTransport:
         try:
             self._port: Any = self._opened(url)
         except (serial.SerialException, OSError) as error:
-            raise LinkError(f"{self.name}: the port does not open: {error}.") from error
+            now = time.strftime("%H:%M:%S")
+            raise LinkError(
+                f"{self.name}: the port does not open: {_why(error)}; nothing was run yet ({now})."
+            ) from error
         except ValueError as error:
             raise InputError(f"{url!r} is not a serial port or pyserial URL: {error}.") from error
         if token:
@@ -150,6 +154,7 @@ class SerialDevice(Device):
         allow_other_model: talk to the board also where its digest says that it runs another model.
         board: whose DTR and RTS hold; None: the one that the port's USB ids mean, if they mean one.
         reset: reset the board first, where its board file says by which line.
+        fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
 
     Raises:
         LinkError: the port does not open, or nobody answers.
@@ -166,6 +171,7 @@ class SerialDevice(Device):
         allow_other_model: bool = False,
         board: str | None = None,
         reset: bool = False,
+        fault: str | None = None,
     ) -> None:
         from firmware_tools import graph
 
@@ -182,7 +188,26 @@ class SerialDevice(Device):
             loaded,
             timing=dataclasses.replace(timing, bytes_per_second=baud / 10),
             allow_other_model=allow_other_model,
+            fault=fault,
         )
+
+
+def _why(error: Exception) -> str:
+    """Why a port does not open, and what to do; pyserial hides the system's error in its own.
+
+    >>> _why(FileNotFoundError(2, "No such file or directory"))
+    'there is no such port (`firmware-tools ports` lists those that are there)'
+    """
+    number = getattr(error, "errno", None) or getattr(error.__context__, "errno", None)
+    known = {
+        errno.ENOENT: "there is no such port (`firmware-tools ports` lists those that are there)",
+        errno.EACCES: "you may not use it (on Linux join the group that owns it, mostly dialout, and log in again)",
+        errno.EBUSY: "another program has it open",
+        errno.ECONNREFUSED: "nobody listens at this address",
+    }
+    if os.name == "nt" and number == errno.EACCES:
+        return "another program has it open"
+    return known.get(number or 0, " ".join(str(error).split()).rstrip("."))
 
 
 def _without_token(url: str) -> tuple[str, str]:

@@ -57,6 +57,7 @@ class Exchange:
         self.counters = Counters()
         self.chunk = SMALLEST_CHUNK  # until HELLO says what the device's buffers hold
         self.last_good = "nothing was run yet"
+        self.stopped = False  # by another thread: whatever is under way ends in a LinkError
         self._deframer = Deframer()
         self._random = random.Random(seed)
         self._nonce = 0
@@ -99,6 +100,10 @@ class Exchange:
             )
         return "Check cable, power and baud rate."
 
+    def located(self, sentence: str) -> str:
+        """`sentence`, which has no full stop, with how far it got and when."""
+        return f"{sentence}; {self._where()}."
+
     def _where(self) -> str:
         """How far it got, and when that was."""
         elapsed = time.monotonic() - self._began
@@ -122,21 +127,23 @@ class Exchange:
         try:
             self.transport.write(data)
         except LinkError as error:
-            raise self._located(error) from error.__cause__
+            raise self._with_place(error) from error.__cause__
 
     def _receive(self, timeout: float) -> bytes:
+        if self.stopped:
+            raise LinkError(self.located(f"{self.transport.name}: interrupted"))
         try:
             data = self.transport.read(timeout)
         except LinkError as error:
-            raise self._located(error) from error.__cause__
+            raise self._with_place(error) from error.__cause__
         self.counters.received += len(data)
         return data
 
-    def _located(self, error: LinkError) -> LinkError:
+    def _with_place(self, error: LinkError) -> LinkError:
         """The transport's error, which does not know what was run, with how far it got."""
         sentence = str(error)
         if self.last_good not in sentence:
-            error.args = (f"{sentence.removesuffix('.')}; {self._where()}.", *error.args[1:])
+            error.args = (self.located(sentence.removesuffix(".")), *error.args[1:])
         return error
 
     def _answers(self, request: Frame, quiet: float) -> Iterator[Frame]:
@@ -183,7 +190,7 @@ class Exchange:
             return
         why = messages.refusal_words(refusal, detail)
         asked = Kind(kind).name if kind in set(Kind) else f"message {kind:#04x}"
-        sentence = f"{self.transport.name}: the device refused {asked} ({why}); {self._where()}."
+        sentence = self.located(f"{self.transport.name}: the device refused {asked} ({why})")
         raise RefusedError(sentence, refusal, detail)
 
     def _other_version(self, version: int) -> str:

@@ -30,6 +30,7 @@ _STORE_HEAD = 10
 """Bytes of WRITE, the longest of the messages that carry data to the device, before its data."""
 _DIGESTS = 9
 """Names of one DIGEST: what a payload of 32 bytes, the least that a device may take, has room for."""
+_LAST_GOOD, _EARLIER = "the last good op was", " of the run before"
 _PATIENCE = 120.0
 _MOST_WARY = 64
 
@@ -81,8 +82,7 @@ class Session(Exchange):
         They go out without waiting for answers where the device takes that and the line has not lost any lately; `run`
         sends them again where they did not arrive. With `kept` the device still has them, and nothing is sent.
         """
-        self._run = (self._run + 1) % (1 << 16)
-        self._unproven = ()
+        self._next_run()
         head = struct.pack("<H", self._run)
         if kept:
             self._unproven = inputs
@@ -100,8 +100,7 @@ class Session(Exchange):
 
     def capture(self, *, patience: float | None = None) -> Captured:
         """Let the device fill its own input from its sensor; that begins a run."""
-        self._run = (self._run + 1) % (1 << 16)
-        self._unproven = ()
+        self._next_run()
         payload = self._request(Kind.CAPTURE, struct.pack("<H", self._run), patience=patience or _PATIENCE)
         return self._parsed(Kind.CAPTURE, messages.parse_captured, payload)
 
@@ -161,6 +160,12 @@ class Session(Exchange):
         """What the device's receiver saw."""
         return self._parsed(Kind.STATS, messages.parse_stats, self._request(Kind.STATS, b""))
 
+    def _next_run(self) -> None:
+        self._run = (self._run + 1) % (1 << 16)
+        self._unproven = ()
+        if self.last_good.startswith(_LAST_GOOD) and not self.last_good.endswith(_EARLIER):
+            self.last_good += _EARLIER
+
     def _answered_inputs(self, inputs: _Inputs) -> None:
         for tensor, data in inputs:
             self._store(Kind.INPUT, struct.pack("<H", self._run), tensor, data)
@@ -169,8 +174,8 @@ class Session(Exchange):
         wanted = self.timing.op or patience or _PATIENCE
         done = self._parsed(kind, messages.parse_op_done, self._request(kind, payload, patience=wanted))
         if (done.run, done.op) != (number, op):
-            raise LinkError(f"{self.transport.name}: asked for op {op}, the device ran op {done.op}; {self._where()}.")
-        self.last_good = f"the last good op was {op}"
+            raise LinkError(self.located(f"{self.transport.name}: asked for op {op}, the device ran op {done.op}"))
+        self.last_good = f"{_LAST_GOOD} {op}"
         return done
 
     def _table(self, kind: Kind, count: int, parse: Callable[[bytes], list[_Row]]) -> list[_Row]:
@@ -179,7 +184,8 @@ class Session(Exchange):
             most = min(255, max(1, self.chunk // 24))
             got = self._parsed(kind, parse, self._request(kind, struct.pack("<HB", len(rows), most)))
             if not got:
-                raise LinkError(f"{self.transport.name}: the device's {kind.name} table is shorter than it says.")
+                short = f"{self.transport.name}: the device's {kind.name} table is shorter than it says"
+                raise LinkError(self.located(short))
             rows += got
         return rows
 
@@ -208,9 +214,8 @@ class Session(Exchange):
             offset = int.from_bytes(answer.payload[:4], "little")
             data = answer.payload[4:]
             if not data or offset < start or offset + len(data) > end:
-                raise LinkError(
-                    f"{self.transport.name}: READ of {start} to {end} was answered with {offset}; {self._where()}."
-                )
+                wrong = f"{self.transport.name}: READ of {start} to {end} was answered with {offset}"
+                raise LinkError(self.located(wrong))
             buffer[offset : offset + len(data)] = data
             got.append((offset, offset + len(data)))
             self._grow()
