@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tfviz.data import Batch, Dataset
 
 Array = npt.NDArray[Any]
+# Images that are in memory at once with every tensor: at most so many, and of large models fewer.
 BATCH = 16
+BATCH_BYTES = 1 << 28
 TOLERANCES = ("rounding",)
 
 
@@ -124,7 +126,8 @@ def compare_all(
         teams = [Crew(crew, pool) for crew, pool in zip(crews, pools, strict=True)]
         runs = [Run(reference, c[0], float_engine, expected, samples, t) for c, t in zip(crews, teams, strict=True)]
         stack.enter_context(_interruptible(teams))  # before the threads are waited for
-        for batch in _batches(images, labels):
+        size = _batch_size([reference, *(crew[0] for crew in crews), *([float_engine] if float_engine else [])])
+        for batch in _batches(images, labels, size):
             alive = [run for run in runs if run not in dead]
             if not alive:
                 break
@@ -172,17 +175,29 @@ def _default(reference: Engine, engine: Engine) -> Expectation:
     return expectation((), (1, *engine.inputs[0].shape))
 
 
-def _batches(images: "Dataset | Array", labels: npt.ArrayLike | None) -> "Iterable[Batch]":
+def _batch_size(engines: Sequence[Engine]) -> int:
+    """How many images' tensors of all these engines are held at once."""
+    total = 0
+    for engine in engines:
+        graph = getattr(engine, "graph", None)
+        if isinstance(engine, KerasEngine):
+            total += engine.bytes_an_image
+        elif graph is not None:
+            total += sum(tensor.elements for tensor in graph.tensors if not tensor.is_constant)
+    return max(1, min(BATCH, BATCH_BYTES // max(total, 1)))
+
+
+def _batches(images: "Dataset | Array", labels: npt.ArrayLike | None, size: int) -> "Iterable[Batch]":
     if not isinstance(images, np.ndarray):
-        yield from images.batches(BATCH)
+        yield from images.batches(size)
         return
     from tfviz.data import Batch
 
     known = None if labels is None else np.asarray(labels, np.int64)
     if known is not None and known.shape != (len(images),):
         raise InputError(f"{len(images)} images need as many labels; the labels have the shape {known.shape}.")
-    for start in range(0, len(images), BATCH):
-        part = slice(start, start + BATCH)
+    for start in range(0, len(images), size):
+        part = slice(start, start + size)
         names = tuple(f"image {i}" for i in range(start, start + len(images[part])))
         yield Batch(images[part], None if known is None else known[part], None, names)
 

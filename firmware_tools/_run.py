@@ -118,7 +118,8 @@ class Run:
                 "broke there. What follows was not compared."
             )
         if floats and listed is not floats:
-            found = align(listed[:ALIGNED_ON], floats[:ALIGNED_ON])
+            graph = getattr(self.engine.engine, "graph", None) or getattr(self.reference.engine, "graph", None)
+            found = align(listed[:ALIGNED_ON], floats[:ALIGNED_ON], graph=graph)
             self.layers = found.layers
             names = [f"op {index} ({listed[0].step(index).op})" for index in found.unpaired_ops]
             self.unpaired = (*names, *found.unpaired_layers)

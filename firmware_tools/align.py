@@ -1,25 +1,49 @@
 """Which Keras layer is which op of a `.tflite`.
 
 The converter fuses batch norm and activations, folds constants and renames tensors, so a name is only a hint. The proof
-is numeric: the layer's float tensor against the op's dequantised one, over a few images. What has no partner is
-listed, not guessed.
+is numeric: each op is replayed on what the float model says that it should have been given, and the layer's float
+tensor is held against what it makes of that. So the noise of all the ops before it does not add up, and op 300 of a
+deep network is proved as well as op 3. What has no partner is listed, not guessed.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from firmware_tools.metrics import Reals, add_reals
-from tfviz.trace import Step, Trace
+from tfviz.trace import Step, Tensor, Trace
 
-# Quantising to int8 leaves 15 to 40 dB in networks that work; unrelated tensors stay below 0 dB, and a tensor against
-# itself before ReLU reaches about 3 dB. A name that fits is half a proof, so that it may carry more noise.
-LEAST_SQNR_DB = 6.0
-LEAST_SQNR_DB_NAMED = 2.0
-# Layers that pass their input on (Dropout, Flatten) are equally good partners.
-TIE_DB = 0.01
+if TYPE_CHECKING:
+    from firmware_tools.graph import Graph
+
+Array = npt.NDArray[Any]
+# One int8 op on the float model's own tensors keeps 15 to 50 dB; unrelated tensors stay below 0 dB, a tensor against
+# itself before ReLU reaches about 3 dB, and one against itself gated by sigmoids (around a half) about 6 dB. A name
+# that fits is half a proof, so that it may carry more noise.
+LEAST_SQNR_DB = 10.0
+LEAST_SQNR_DB_NAMED = 4.0
+# Without the graph only the accumulated error can be looked at, where 6 dB has to do.
+LEAST_SQNR_DB_ACCUMULATED = 6.0
+LEAST_SQNR_DB_ACCUMULATED_NAMED = 2.0
+# Of an op on the layer's own inputs, half of the values lie within so many 256ths of its range: 8 bits of weights and
+# activations leave about one. What is off by a constant or a factor is not, unless it is as good as quantising gets.
+MEDIAN_STEPS = 3.0
+GOOD_SQNR_DB = 25.0
+# Where a few outliers have the range and all the rest a few steps of it, rounding to the nearest step is all the noise.
+COARSE_STEPS = 0.5
+COARSE_SQNR_DB = 6.0
+# An op that fits a layer so much better than an earlier one takes it over: the earlier was a part of the way there.
+# Where that one fitted badly (the chain of ops of a LayerNormalization), fitting as well is enough.
+TAKE_OVER_DB = 6.0
+DOUBTFUL_DB = 25.0
+AS_WELL_DB = 1.0
+# Layers whose tensors are closer to each other than this cannot be told apart beneath the noise of 8 bits.
+TWINS_DB = 50.0
+# So many values of a tensor are looked at, drawn once: comparing is quick however large the maps are.
+SKETCH = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,27 +56,46 @@ class Alignment:
     unpaired_layers: tuple[str, ...]
 
 
-def align(quantised: Sequence[Trace], floats: Sequence[Trace]) -> Alignment:
+def align(quantised: Sequence[Trace], floats: Sequence[Trace], *, graph: "Graph | None" = None) -> Alignment:
     """Pair the ops of a `.tflite` with the layers of the float model that it was made from.
 
     Args:
         quantised: traces of a few images.
         floats: traces of the same images by the float model, its steps named by layer addresses.
+        graph: the `.tflite`; with it each op is judged by itself. Without it (traces of a file that is not at hand)
+            by what has accumulated until there, which proves less in deep networks.
     """
+    from firmware_tools._replay import Replay
+
     layers: dict[int, str] = {}
     proofs: dict[int, float] = {}
+    known = _Layers(floats)
+    replay = None if graph is None else Replay(graph, quantised)
+    bounds = (LEAST_SQNR_DB_ACCUMULATED, LEAST_SQNR_DB_ACCUMULATED_NAMED) if replay is None else (0.0, 0.0)
     for position, step in enumerate(quantised[0].steps):
-        candidates = _candidates(position, quantised, floats)
-        chosen = _choose(step, candidates, set(layers.values()))
+        made = [trace.steps[position].output for trace in quantised] if replay is None else replay.run(step.index)
+        proved = known.alike(made)
+        if replay is not None:
+            proved = {a: sqnr for a, sqnr in proved.items() if _fits(sqnr, a, known, made)}
+        taken = set(layers.values())
+        if replay is not None and not replay.hands_on(step.index):
+            taken -= _outdone(layers, proofs, proved)
+        chosen = _choose(step, proved, known, taken, bounds)
         if chosen is not None:
-            layers[step.index], proofs[step.index] = chosen, candidates[chosen]
-    taken = set(layers.values())
+            for index in [index for index, layer in layers.items() if layer == chosen]:
+                del layers[index], proofs[index]
+            layers[step.index], proofs[step.index] = chosen, proved[chosen]
+        if replay is not None:
+            if chosen is not None:
+                replay.put(step.index, known.reals(chosen))
+            replay.forget(step.index)
+    paired = set(layers.values())
     return Alignment(
         layers=layers,
         sqnr_db=proofs,
         unpaired_ops=tuple(step.index for step in quantised[0].steps if step.index not in layers),
         unpaired_layers=tuple(
-            step.name for step in floats[0].steps if step.name not in taken and not step.name.endswith(":pre")
+            step.name for step in floats[0].steps if step.name not in paired and not step.name.endswith(":pre")
         ),
     )
 
@@ -70,37 +113,125 @@ def named(tensor_name: str, address: str) -> bool:
     return any(pattern.fullmatch(part) for part in re.split("[;/]", tensor_name))
 
 
-def _candidates(position: int, quantised: Sequence[Trace], floats: Sequence[Trace]) -> dict[str, float]:
-    """SQNR in dB of every layer whose tensor has the op's shape (axes of length 1 aside)."""
-    sizes = _sizes(quantised[0].steps[position])
-    found: dict[str, float] = {}
-    for place, step in enumerate(floats[0].steps):
-        if _sizes(step) != sizes:
-            continue
-        sums = Reals()
-        for integer, real in zip(quantised, floats, strict=True):
-            sums = add_reals(sums, real.steps[place].output.real, integer.steps[position].output.real)
-        if not np.isnan(sums.sqnr_db):
-            found[step.name] = sums.sqnr_db
-    return found
+def _fits(sqnr: float, address: str, known: "_Layers", made: Sequence[Tensor]) -> bool:
+    """Whether what a replayed op made can be a layer's tensor."""
+    if sqnr >= GOOD_SQNR_DB:
+        return True
+    if sqnr < LEAST_SQNR_DB_NAMED:
+        return False
+    steps = known.median_steps(address, made)
+    if steps <= COARSE_STEPS and sqnr >= COARSE_SQNR_DB:
+        return True
+    least = LEAST_SQNR_DB_NAMED if named(made[0].name, address) else LEAST_SQNR_DB
+    return steps <= MEDIAN_STEPS and sqnr >= least
 
 
-def _sizes(step: Step) -> list[int]:
-    return [size for size in step.output.values.shape if size != 1]
-
-
-def _choose(step: Step, candidates: Mapping[str, float], taken: set[str]) -> str | None:
-    name = step.output.name
-    proved = {
-        address: sqnr
-        for address, sqnr in candidates.items()
-        if sqnr >= (LEAST_SQNR_DB_NAMED if named(name, address) else LEAST_SQNR_DB)
+def _outdone(layers: Mapping[int, str], proofs: Mapping[int, float], proved: Mapping[str, float]) -> set[str]:
+    """Layers that an op fits better than the one that has them."""
+    return {
+        layer
+        for index, layer in layers.items()
+        if layer in proved
+        and proved[layer] > proofs[index] + (TAKE_OVER_DB if proofs[index] >= DOUBTFUL_DB else -AS_WELL_DB)
     }
-    if not proved:
+
+
+class _Layers:
+    """The float model's tensors: all that were given, and a sketch of each, stacked by shape."""
+
+    def __init__(self, floats: Sequence[Trace]) -> None:
+        self._floats = floats
+        self._place = {step.name: place for place, step in enumerate(floats[0].steps)}
+        self._by_sizes: dict[tuple[int, ...], list[str]] = {}
+        for step in floats[0].steps:
+            self._by_sizes.setdefault(_sizes(step.output), []).append(step.name)
+        self._stacks = {
+            sizes: np.stack([_sketch(self.reals(name)) for name in names]) for sizes, names in self._by_sizes.items()
+        }
+
+    def reals(self, address: str) -> list[Array]:
+        """A layer's tensor of each image."""
+        return [trace.steps[self._place[address]].output.values for trace in self._floats]
+
+    def alike(self, made: Sequence[Tensor]) -> dict[str, float]:
+        """SQNR in dB of every layer whose tensor has that shape (axes of length 1 aside); one with NaN is left out."""
+        sizes = _sizes(made[0])
+        if sizes not in self._stacks:
+            return {}
+        return _decibels(self._by_sizes[sizes], self._stacks[sizes], _sketch([tensor.real for tensor in made]))
+
+    def median_steps(self, address: str, made: Sequence[Tensor]) -> float:
+        """Half of the values are within so many 256ths of the range of a layer's."""
+        sizes = _sizes(made[0])
+        x = self._stacks[sizes][self._by_sizes[sizes].index(address)]
+        apart = float(np.median(np.abs(_sketch([tensor.real for tensor in made]) - x)))
+        return apart / _step(made) if apart else 0.0
+
+    def twins(self, address: str) -> dict[str, float]:
+        """Layers whose tensors are the same as this one's or hardly differ, and how much: infinite dB are the same."""
+        sizes = _sizes(self._floats[0].steps[self._place[address]].output)
+        names, stack = self._by_sizes[sizes], self._stacks[sizes]
+        found = _decibels(names, stack, stack[names.index(address)])
+        return {name: sqnr for name, sqnr in found.items() if sqnr >= TWINS_DB}
+
+    def silent(self, address: str) -> bool:
+        """Whether a layer's tensor is zero everywhere."""
+        return not any(values.any() for values in self.reals(address))
+
+    def order(self, address: str) -> int:
+        """When a layer was called."""
+        return self._place[address]
+
+
+def _step(made: Sequence[Tensor]) -> float:
+    """A 256th of the range that the tensor's integers span; of floats, of what they are."""
+    tensor = made[0]
+    if tensor.scale is not None and np.issubdtype(tensor.values.dtype, np.integer):
+        limits = np.iinfo(tensor.values.dtype)
+        return float(tensor.scale) * (int(limits.max) - int(limits.min)) / 255
+    return max(float(np.ptp(one.values)) for one in made) / 255
+
+
+def _sizes(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(size for size in tensor.values.shape if size != 1)
+
+
+def _sketch(images: Sequence[Array]) -> Array:
+    """The same few thousand values of each image, in one row."""
+    size = images[0].size
+    if size <= SKETCH:
+        return np.concatenate([values.ravel() for values in images]).astype(np.float64)
+    drawn = np.random.default_rng(size).choice(size, SKETCH, replace=False)
+    return np.concatenate([values.ravel()[drawn] for values in images]).astype(np.float64)
+
+
+def _decibels(names: Sequence[str], rows: Array, y: Array) -> dict[str, float]:
+    """10 log10(sum x^2 / sum (y - x)^2) of each row x."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        error2, x2 = ((rows - y) ** 2).sum(axis=1), (rows**2).sum(axis=1)
+        found = np.where(error2 == 0, np.inf, 10 * np.log10(x2 / error2))
+    return {name: float(value) for name, value in zip(names, found, strict=True) if not np.isnan(value)}
+
+
+def _choose(
+    step: Step, proved: Mapping[str, float], known: _Layers, taken: set[str], bounds: tuple[float, float]
+) -> str | None:
+    """The layer that fits best; among layers that numbers cannot tell apart the name decides, then their order."""
+    name = step.output.name
+    least, least_named = bounds
+    fits = {a: sqnr for a, sqnr in proved.items() if sqnr >= (least_named if named(name, a) else least)}
+    if not fits:
         return None
-    best = max(proved.values())
-    ties = [address for address, sqnr in proved.items() if sqnr >= best - TIE_DB and address not in taken]
-    if len(ties) > 1 and best == np.inf and not any(named(name, address) for address in ties):
-        return None  # tensors that are all zero prove nothing
-    # `min` keeps the order of the calls among equals.
-    return min(ties, key=lambda address: (not named(name, address), address.endswith(":pre")), default=None)
+    best = max(fits, key=lambda address: fits[address])
+    twins = {a: sqnr for a, sqnr in known.twins(best).items() if a in fits} or {best: np.inf}
+    free = [address for address in twins if address not in taken]
+    if known.silent(best):  # tensors that are all zero prove nothing
+        free = [address for address in free if named(name, address)]
+
+    def preference(address: str) -> tuple[bool, bool, int, int]:
+        # Of layers that are nearly the same (a convolution and its batch norm, both new) an op gives the last; of
+        # those that are the very same (Dropout, Flatten and what they read) it is the first that computed.
+        same = min(known.order(other) for other, sqnr in known.twins(address).items() if sqnr == np.inf)
+        return not named(name, address), address.endswith(":pre"), -same, known.order(address)
+
+    return min(free, key=preference, default=None)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from chain import keras_file, pictures, tflite_file
 
+from firmware_tools import graph
 from firmware_tools.align import Alignment, align, named
 from firmware_tools.convert import convert
 from firmware_tools.engines import open_engine
@@ -24,7 +25,7 @@ def traces(tflite, model, x: np.ndarray) -> tuple[list[Trace], list[Trace]]:
 
 
 def aligned(tflite, model, x: np.ndarray) -> Alignment:
-    return align(*traces(tflite, model, x))
+    return align(*traces(tflite, model, x), graph=graph.load(tflite))
 
 
 def dogs(size: int, count: int = 6) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The float Keras model as an engine: its steps are the calls of its layers, by their addresses."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,13 @@ class KerasEngine:
                 found.append((f"{layer.address}:pre", layer.class_name))
             found.append((layer.address, layer.class_name))
         return tuple(found)
+
+    @property
+    def bytes_an_image(self) -> int:
+        """What all the tensors of one image take, float32; sizes that are left open count as 1."""
+        shapes = {layer.address: layer.output_shape for layer in self._layers if _single(layer.output_shape)}
+        sizes = {address: math.prod(size or 1 for size in shape) for address, shape in shapes.items()}
+        return 4 * sum(sizes.get(address.removesuffix(":pre"), 0) for address, _ in self.addresses())
 
     def run(
         self, inputs: Mapping[str, Array], *, reference: Trace | None = None, forced: bool = False, read: bool = True
