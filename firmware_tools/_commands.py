@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from firmware_tools.pictures import Expectation
     from firmware_tools.results import Comparison
+    from firmware_tools.thresholds import Demands
     from tfviz.data import Dataset
     from tfviz.trace import Engine
 
@@ -47,75 +49,127 @@ class Steps:
         self._stack.close()
 
 
-def finish(
-    result: "Comparison", report: Path | None, json: Path | None, keras_model: Any, expected: "Expectation"
-) -> None:
-    """Say what was found, write what was asked for, and leave with the exit code."""
-    from firmware_tools import _show
-    from firmware_tools.results import RunVerdict
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What a comparison is to be written as, and what decides its exit code."""
 
-    console.table(_show.OP_HEADERS, _show.op_rows(result))
-    for line in _show.findings(result):
-        console.say(line)
-    write(result, report, json, keras_model, expected)
-    console.say(_show.summary(result))
-    if result.verdict is RunVerdict.FAIL:
-        raise typer.Exit(console.DIFFERS)
+    report: Path | None = None
+    json: Path | None = None
+    junit: Path | None = None
+    demands: "Demands | None" = None
+    github: bool = False
 
+    @classmethod
+    def asked(
+        cls, report: Path | None, json: Path | None, junit: Path | None, thresholds: Path | None, github: bool | None
+    ) -> "Outputs":
+        """From the options; a thresholds file is read before minutes are spent. GitHub's runner sets GITHUB_ACTIONS."""
+        from firmware_tools import thresholds as known
 
-def write(
-    result: "Comparison", report: Path | None, json: Path | None, keras_model: Any, expected: "Expectation"
-) -> None:
-    """Write the page and the numbers that were asked for, and say so."""
-    from tfviz.files import write_text
+        demands = None if thresholds is None else known.load(thresholds)
+        asked = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+        return cls(report, json, junit, demands, asked)
 
-    if json is not None:
-        write_text(json, result.to_json())
-        console.wrote(json)
-    if report is not None:
-        from firmware_tools.report import write_report
+    def judged(self, result: "Comparison") -> "Comparison":
+        """The comparison with what the thresholds say of it."""
+        from firmware_tools import thresholds as known
 
-        write_report(
-            result,
-            report,
-            model=keras_model,
-            preprocess=expected.preprocess,
-            commands=[console.command_line()],
-        )
-        console.wrote(report)
+        if self.demands is None:
+            return result
+        return dataclasses.replace(result, thresholds=known.check(result, self.demands))
 
 
 def finish_all(
     found: "Sequence[Comparison | LinkError]",
     names: Sequence[str],
-    report: Path | None,
-    json: Path | None,
+    outputs: Outputs,
     keras_model: Any,
     expected: "Expectation",
 ) -> None:
-    """`finish` for several engines: one table, a page and a file of numbers for each, the worst verdict's exit code."""
-    from firmware_tools import _show
-    from firmware_tools.results import RunVerdict
+    """Say what was found, write what was asked for, and leave with the exit code.
 
-    if len(found) == 1:
-        if isinstance(found[0], LinkError):
-            raise found[0]
-        finish(found[0], report, json, keras_model, expected)
-        return
-    console.table(*several(found, names))
-    failed, broken = False, None
-    for position, (name, result) in enumerate(zip(names, found, strict=True)):
-        if isinstance(result, LinkError):
+    Several engines stand in one table; each gets a page and a file of numbers of its own.
+    """
+    from firmware_tools import _show
+    from firmware_tools.results import Comparison
+
+    judged = [outputs.judged(result) if isinstance(result, Comparison) else result for result in found]
+    alive = [result for result in judged if isinstance(result, Comparison)]
+    if len(found) == 1 and alive:
+        console.table(_show.OP_HEADERS, _show.op_rows(alive[0]))
+        for line in _show.findings(alive[0]):
+            console.say(line)
+    elif len(found) > 1:
+        console.table(*several(judged, names))
+    if alive and alive[0].matrix is not None:
+        console.say(_show.MATRIX_CAPTION)
+        console.table(*_show.matrix_table(alive[0].matrix))
+    for position, (name, result) in enumerate(zip(names, judged, strict=True)):
+        one = len(found) == 1
+        own = (
+            outputs
+            if one
+            else dataclasses.replace(
+                outputs,
+                report=own_file(outputs.report, name, position),
+                json=own_file(outputs.json, name, position),
+            )
+        )
+        if isinstance(result, Comparison):
+            _write(result, own, keras_model, expected)
+            for line in _show.threshold_lines(result):
+                console.say(line if one else f"{short(name)}: {line}")
+            console.say(_show.summary(result) if one else f"{short(name)}: {_show.summary(result)}")
+        elif not one:
             console.say(f"{short(name)}: {result}")
-            broken = broken or result
-            continue
-        write(result, own_file(report, name, position), own_file(json, name, position), keras_model, expected)
-        console.say(f"{short(name)}: {_show.summary(result)}")
-        failed |= result.verdict is RunVerdict.FAIL
+    _for_ci(judged, names, outputs)
+    broken = next((result for result in judged if isinstance(result, LinkError)), None)
     if broken is not None:
         raise broken
-    if failed:
+    if any(_fails(result) for result in alive):
         raise typer.Exit(console.DIFFERS)
+
+
+def _fails(result: "Comparison") -> bool:
+    """Thresholds decide where there are any, else the verdict."""
+    from firmware_tools.results import RunVerdict
+
+    if result.thresholds:
+        return not all(threshold.met for threshold in result.thresholds)
+    return result.verdict is RunVerdict.FAIL
+
+
+def _for_ci(found: "Sequence[Comparison | LinkError]", names: Sequence[str], outputs: Outputs) -> None:
+    from firmware_tools import _ci
+    from tfviz.files import write_text
+
+    labels = [short(name) for name in names]
+    if outputs.junit is not None:
+        write_text(outputs.junit, _ci.junit(found, labels))
+        console.wrote(outputs.junit)
+    if outputs.github:
+        for line in _ci.annotations(found, labels):
+            console.say(line)
+
+
+def _write(result: "Comparison", outputs: Outputs, keras_model: Any, expected: "Expectation") -> None:
+    """Write the page and the numbers that were asked for, and say so."""
+    from tfviz.files import write_text
+
+    if outputs.json is not None:
+        write_text(outputs.json, result.to_json())
+        console.wrote(outputs.json)
+    if outputs.report is not None:
+        from firmware_tools.report import write_report
+
+        write_report(
+            result,
+            outputs.report,
+            model=keras_model,
+            preprocess=expected.preprocess,
+            commands=[console.command_line()],
+        )
+        console.wrote(outputs.report)
 
 
 def own_command() -> list[str]:

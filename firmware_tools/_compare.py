@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_tools._crew import Crew
+from firmware_tools._matrix import Pairs, Seat
 from firmware_tools._run import Run
 from firmware_tools.engines import input_tensors
 from firmware_tools.pictures import Expectation, expectation
 from firmware_tools.reference.keras_engine import KerasEngine
-from firmware_tools.results import Comparison, DataInfo, EngineInfo, OpResult, RunVerdict, Verdict
+from firmware_tools.results import Comparison, DataInfo, EngineInfo, Matrix, OpResult, RunVerdict, Verdict
 from tfviz.errors import InputError, LinkError
-from tfviz.trace import Engine
+from tfviz.trace import Engine, Trace
 
 if TYPE_CHECKING:
     from tfviz.data import Batch, Dataset
@@ -43,6 +44,7 @@ def compare(
     expected: Expectation | None = None,
     tolerate: str | None = None,
     samples: int = 1,
+    matrix: bool = False,
     crew: Sequence[Engine] = (),
     progress: Callable[[int], object] = lambda _: None,
 ) -> Comparison:
@@ -61,6 +63,7 @@ def compare(
         expected: what the model expects of pixels; None: pixels go in as they are, 0..255.
         tolerate: `rounding` lets ROUNDING and INHERITED ops pass.
         samples: how many of the first images are kept with every tensor, for the page.
+        matrix: also compare every pair of reference, engine and float model, in a free run.
         crew: more engines like `engine`, of the same model, which run images beside it, each in its thread (emulated
             boards spend their time outside of Python).
         progress: told how many more images are done.
@@ -81,6 +84,7 @@ def compare(
         expected=expected,
         tolerate=tolerate,
         samples=samples,
+        matrix=matrix,
         progress=progress,
     )[0]
     if isinstance(found, LinkError):
@@ -98,6 +102,7 @@ def compare_all(
     expected: Expectation | None = None,
     tolerate: str | None = None,
     samples: int = 1,
+    matrix: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> "list[Comparison | LinkError]":
     """Compare several engines with one reference, side by side; the reference runs each image once.
@@ -106,6 +111,7 @@ def compare_all(
         reference: what is right.
         crews: what is judged; each is engines of one model and kind that share the images among them.
         images, labels, float_engine, expected, tolerate, samples, progress: as in `compare`.
+        matrix: also compare every pair of all these engines; each `Comparison` then holds the whole matrix.
 
     Returns:
         A `Comparison` of each crew, or the error of a crew whose last device died; the others went on.
@@ -120,6 +126,7 @@ def compare_all(
         raise InputError("The engines that run images side by side have different models.")
     expected = expected or _default(reference, crews[0][0])
     dead: dict[Run, LinkError] = {}
+    pairs = Pairs()
     with contextlib.ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(max_workers=len(crews)))
         pools = [stack.enter_context(ThreadPoolExecutor(max_workers=len(crew))) for crew in crews]
@@ -135,11 +142,34 @@ def compare_all(
             shared = [known if _same_float(run, alive[0]) else run.known(batch.images) for run in alive]
             errors = list(threads.map(_added, alive, [batch] * len(alive), shared))
             dead |= {run: error for run, error in zip(alive, errors, strict=True) if error is not None}
+            if matrix and len(dead) < len(runs):
+                pairs.add(_seats(runs, dead))
             progress(len(batch.images))
     if not runs[0].count and not dead:
         raise InputError("There are no images to compare on.")
     seconds = time.monotonic() - started
-    return [dead[run] if run in dead else _comparison(run, images, tolerate, seconds) for run in runs]
+    found = pairs.result() if matrix else None
+    return [dead[run] if run in dead else _comparison(run, images, tolerate, seconds, found) for run in runs]
+
+
+def _seats(runs: Sequence[Run], dead: Mapping[Run, LinkError]) -> list[Seat]:
+    """Everybody who ran this batch: the reference, each engine, and the float model where it is neither."""
+    alive = next((run for run in runs if run not in dead), runs[0])
+    references, _, floats = alive.batch
+    layers = next((run.layers for run in runs if run.layers), {})
+    seats = [_seat("reference", alive.reference.engine, references, layers)]
+    seats += [
+        _seat("engine", run.engine.engine, None if run in dead else run.batch[1], run.layers or layers) for run in runs
+    ]
+    known = [alive.reference.engine, *(run.engine.engine for run in runs)]
+    if alive.float is not None and not any(alive.float.engine is engine for engine in known):
+        seats.append(_seat("float", alive.float.engine, floats, layers))
+    return seats
+
+
+def _seat(role: str, engine: Engine, traces: Sequence[Trace] | None, layers: Mapping[int, str]) -> Seat:
+    info = EngineInfo(role, engine.name, engine.kernels, engine.fingerprint)
+    return Seat(info, traces, None if isinstance(engine, KerasEngine) else layers)
 
 
 @contextlib.contextmanager
@@ -202,7 +232,9 @@ def _batches(images: "Dataset | Array", labels: npt.ArrayLike | None, size: int)
         yield Batch(images[part], None if known is None else known[part], None, names)
 
 
-def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, seconds: float) -> Comparison:
+def _comparison(
+    run: Run, images: "Dataset | Array", tolerate: str | None, seconds: float, matrix: Matrix | None
+) -> Comparison:
     """What was found."""
     ops = tuple(tally.result() for tally in run.tallies)
     names = _names(run.reference.engine, run.engine.engine, run.float.engine if run.float else None)
@@ -232,6 +264,7 @@ def _comparison(run: Run, images: "Dataset | Array", tolerate: str | None, secon
         unpaired=run.unpaired,
         notes=tuple(dict.fromkeys([*run.notes, *getattr(run.engine.engine, "notes", ()), *run.crew.notes])),
         seconds=round(seconds, 3),
+        matrix=matrix,
         samples=tuple(run.samples),
     )
 

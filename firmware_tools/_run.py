@@ -61,6 +61,7 @@ class Run:
         self.missing = 0  # ops that a trace lacks because its link broke
         self.class_tally = Classes()
         self.notes: list[str] = []
+        self.batch: tuple[list[Trace], list[Trace], list[Trace]] = ([], [], [])  # of reference, engine, float model
 
     def known(self, images: Array) -> tuple[list[Trace], list[Trace]]:
         """Traces of the float model and of the reference: what several runs of the same images share."""
@@ -71,6 +72,7 @@ class Run:
         """Take one batch in."""
         floats, references = known or self.known(batch.images)
         engines = self._engine_traces(batch.images, references, floats)
+        self.batch = references, engines, floats
         if not self.tallies:
             self._prepare(references, engines, floats)
             self.notes += input_notes(self.expected, batch.images, [*engines, *references])

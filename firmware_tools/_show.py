@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from firmware_tools.boards import Board
 from firmware_tools.graph import Graph, GraphTensor
-from firmware_tools.results import Comparison, OpResult, RunVerdict
+from firmware_tools.results import Comparison, Matrix, OpResult, Pair, RunVerdict
 from tfviz.console import size
 
 OP_HEADERS = ("op", "kind", "layer", "verdict", "exact %", "max LSB", "local LSB", "SQNR dB", "instructions")
@@ -49,6 +49,9 @@ def findings(comparison: Comparison) -> list[str]:
         and real.name not in (reference.name, engine.name)
     ):
         lines.append(f"{real.name} and {engine.name} name the same class in {percent(comparison.float_top1_agreement)}")
+    if comparison.top5_agreement is not None and reference and engine:
+        among = percent(comparison.top5_agreement)
+        lines.append(f"the class that {reference.name} names is among the five highest of {engine.name} in {among}")
     lines += list(dict.fromkeys(f"kernels of {info.name}: {info.kernels}" for info in comparison.engines))
     if comparison.measured_against is not None:
         lines.append(f"SQNR is measured against {comparison.measured_against}")
@@ -60,6 +63,52 @@ def findings(comparison: Comparison) -> list[str]:
     if comparison.cause:
         lines.append(f"cause: {comparison.cause}")
     return lines
+
+
+MATRIX_CAPTION = (
+    "every pair in a free run; above the diagonal: ops that are equal in every value, and the worst one (LSB, or dB "
+    "where one side is float); below: how often both name the same class"
+)
+
+
+def matrix_table(matrix: Matrix) -> tuple[tuple[str, ...], list[list[object]]]:
+    """Headers and rows of every pair of engines."""
+    names = numbered([info.name for info in matrix.engines])
+    cells = [["." if i == j else "-" for j in range(len(names))] for i in range(len(names))]
+    for pair in matrix.pairs:
+        cells[pair.first][pair.second] = _pair_text(pair)
+        if pair.top1_agreement is not None:
+            cells[pair.second][pair.first] = percent(pair.top1_agreement)
+    return ("", *names), [[name, *row] for name, row in zip(names, cells, strict=True)]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names that are met twice get a number.
+
+    >>> numbered(["tflm", "host", "tflm"])
+    ['tflm 1', 'host', 'tflm 2']
+    """
+    return [
+        f"{name} {names[: place + 1].count(name)}" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
+
+
+def _pair_text(pair: Pair) -> str:
+    equal = f"{pair.exact_ops}/{len(pair.ops)}"
+    if pair.exact_ops == len(pair.ops):
+        return equal
+    return f"{equal}, {pair.max_lsb} LSB" if pair.max_lsb else f"{equal}, {decibel(pair.sqnr_db)} dB"
+
+
+def threshold_lines(comparison: Comparison) -> list[str]:
+    """What was demanded and missed, and how many demands were met."""
+    from firmware_tools.thresholds import sentence
+
+    if not comparison.thresholds:
+        return []
+    missed = [f"missed: {sentence(threshold)}" for threshold in comparison.thresholds if not threshold.met]
+    return [*missed, f"thresholds: {len(comparison.thresholds) - len(missed)} of {len(comparison.thresholds)} met"]
 
 
 def memory_line(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from firmware_tools._commands import Steps, finish_all, nth, opened_engines, pictures_of, recorded
+from firmware_tools._commands import Outputs, Steps, finish_all, nth, opened_engines, pictures_of, recorded
 from firmware_tools._links import (
     BAUD,
     BaudOption,
@@ -44,6 +44,18 @@ EngineArgument = Annotated[
         metavar="ENGINE",
         help="keras:F tflm:F litert:F litert-xnnpack:F emulator:BOARD:F qemu:MACHINE:F host:F serial:URL trace:F.npz",
     ),
+]
+JUnitOption = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here, a test case a layer.")]
+ThresholdsOption = Annotated[
+    Path | None,
+    typer.Option("--thresholds", help="A .toml with what has to be reached; it then decides the exit code."),
+]
+GithubOption = Annotated[
+    bool | None,
+    typer.Option("--github/--no-github", help="Print GitHub's annotations; default: where GITHUB_ACTIONS is true."),
+]
+MatrixOption = Annotated[
+    bool, typer.Option("--matrix", help="Compare every pair, too; with more than one ENGINE that is done anyway.")
 ]
 SamplesOption = Annotated[int, typer.Option("--samples", min=1, max=64, help="How many images the page shows.")]
 JobsOption = Annotated[
@@ -272,6 +284,10 @@ def compare(
     tolerate: TolerateOption = None,
     report: ReportOption = None,
     json: JsonOption = None,
+    matrix: MatrixOption = False,
+    thresholds: ThresholdsOption = None,
+    junit: JUnitOption = None,
+    github: GithubOption = None,
     samples: SamplesOption = 1,
     jobs: JobsOption = None,
     model: SerialModelOption = None,
@@ -288,6 +304,7 @@ def compare(
     """Compare engines with a reference layer by layer over images. Exit code 0: pass, 1: they differ."""
     from firmware_tools._compare import compare_all
 
+    outputs = Outputs.asked(report, json, junit, thresholds, github)
     options = LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model)
     specs = [reference, *engines, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
     with contextlib.ExitStack() as stack:
@@ -304,10 +321,11 @@ def compare(
                 expected=expected,
                 tolerate=tolerate,
                 samples=samples,
+                matrix=matrix or len(judged.crews) > 1,
                 progress=advance,
             )
         keras_model = next((getattr(side, "model") for side in opened if hasattr(side, "addresses")), None)  # noqa: B009
-        finish_all(found, judged.names, report, json, keras_model, expected)
+        finish_all(found, judged.names, outputs, keras_model, expected)
 
 
 @app.command()
@@ -325,6 +343,10 @@ def validate(
     tolerate: TolerateOption = None,
     report: ReportOption = None,
     json: JsonOption = None,
+    matrix: MatrixOption = False,
+    thresholds: ThresholdsOption = None,
+    junit: JUnitOption = None,
+    github: GithubOption = None,
     samples: SamplesOption = 3,
     opinions: Annotated[
         bool, typer.Option("--opinions", help="Also ask LiteRT's two kernel sets, over the first 20 images.")
@@ -345,6 +367,7 @@ def validate(
     from firmware_tools.pictures import expectation
     from firmware_tools.validate import validate as run
 
+    outputs = Outputs.asked(report, json, junit, thresholds, github)
     folder = out or (report.parent if report else Path())
     with keeping(partial_file(report, json, folder / "model")), contextlib.closing(Steps(limit)) as steps:
         done = run(
@@ -358,6 +381,7 @@ def validate(
             limit=limit,
             tolerate=tolerate,
             samples=samples,
+            matrix=matrix or bool(also),
             opinions=opinions,
             jobs=jobs,
             also=also or (),
@@ -368,7 +392,7 @@ def validate(
     console.wrote(done.tflite)
     expected = expectation([Path(model)], done.float_engine.model.input_shape)
     with keeping(partial_file(report, json, folder / "model")):
-        finish_all(done.found, done.names, report, json, done.float_engine.model, expected)
+        finish_all(done.found, done.names, outputs, done.float_engine.model, expected)
 
 
 def main() -> None:

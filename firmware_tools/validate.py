@@ -64,6 +64,7 @@ def validate(
     limit: int | None = 100,
     tolerate: str | None = None,
     samples: int = 3,
+    matrix: bool = False,
     opinions: bool = False,
     jobs: int | None = None,
     also: Sequence[str] = (),
@@ -83,6 +84,7 @@ def validate(
         calibration: how many images of it.
         tolerate: `rounding` lets ROUNDING and INHERITED ops pass.
         samples: images that the page shows.
+        matrix: also compare every pair of reference, board, devices beside it and float model.
         opinions: also compare LiteRT's kernel sets with the reference, over the first images; told in the notes.
         jobs: emulated boards that run side by side; None: one for each processor core, at most 4.
         also: more devices that are judged beside the board: `host`, `emulator:BOARD`, `serial:URL` and so on.
@@ -127,6 +129,7 @@ def validate(
             expected=expected,
             tolerate=tolerate,
             samples=samples,
+            matrix=matrix,
             progress=progress,
         )
     used = DataInfo(

@@ -328,6 +328,22 @@ def test_pixels_that_the_input_cannot_hold_are_told_of(tmp_path):
     assert told.notes == ()
 
 
+def test_resnet8_under_xnnpack_inherits_in_its_additions_what_its_convolutions_round(shared_data):
+    folder = shared_data / "mlperf_tiny"
+    photographs = data.load(shared_data / "cifar10_subset.npz", split="test", limit=3).whole().images
+    file = folder / "pretrainedResnet_quant.tflite"
+    with open_engine(f"tflm:{file}") as micro, open_engine(f"litert-xnnpack:{file}") as fast:
+        found = compare(micro, fast, photographs)
+    additions = [op for op in found.ops if op.op == "ADD"]
+    assert len(additions) == 3
+    for op in additions:
+        assert (op.verdict, op.local_max_lsb, op.local_exact_share) == (Verdict.INHERITED, 0, 1.0)
+        assert op.max_lsb >= 2
+    first = found.ops[0]
+    assert (first.verdict, first.max_lsb, first.local_max_lsb) == (Verdict.ROUNDING, 1, 1)
+    assert found.exact_ops == 0
+
+
 RECORDS = (
     results.OpResult,
     results.Channels,
