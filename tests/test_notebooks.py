@@ -10,7 +10,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
 def test_the_notebooks_are_here() -> None:
-    assert {"02_how_a_cnn_sees", "03_layer_by_layer", "04_can_you_trust_it"} <= {path.stem for path in NOTEBOOKS}
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -20,7 +20,7 @@ def test_outputs_are_stored_of_one_run_from_top_to_bottom(path: Path) -> None:
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [out for cell in cells for out in cell["outputs"]]
     assert not [out for out in outputs if out["output_type"] == "error"]
-    assert sum("image/png" in out.get("data", {}) for out in outputs) >= 3
+    assert sum("image/png" in out.get("data", {}) for out in outputs) >= 1
     assert len(text) < 1_500_000
     for machine in ("/tmp/", "/home/", "/root/", "Traceback"):
         assert machine not in text, machine
