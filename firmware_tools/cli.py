@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from firmware_tools import _capture
 from firmware_tools._commands import Outputs, Steps, finish_all, nth, opened_engines, pictures_of, recorded
 from firmware_tools._links import (
     BAUD,
@@ -267,6 +268,9 @@ def trace(
     console.say(f"{len(made.steps)} tensors of {made.engine} ({made.kernels})")
     for told in getattr(opened[0], "notes", ()):
         console.say(f"note: {told}")
+
+
+app.command()(_capture.capture)
 
 
 @app.command()

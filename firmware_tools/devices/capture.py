@@ -30,6 +30,18 @@ class Capture:
     inputs: Mapping[str, Array]
 
     @property
+    def words(self) -> str:
+        """What the frame is, for a reader.
+
+        >>> Capture(bytes(2), RawFormat.RGB565_LITTLE, 1, 1, {}).words
+        '1 x 1 pixels, RGB565_LITTLE'
+        """
+        if self.format not in set(RawFormat):
+            return f"of the unknown format {self.format}"
+        name = RawFormat(self.format).name
+        return f"{self.width} x {self.height} pixels, {name}" if self.format in _BYTES else "no picture"
+
+    @property
     def picture(self) -> npt.NDArray[np.uint8]:
         """The frame as (height, width, 1 or 3) uint8, RGB.
 
