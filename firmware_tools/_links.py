@@ -36,8 +36,19 @@ ResetOption = Annotated[
 OtherModelOption = Annotated[
     bool, typer.Option("--allow-other-model", help="Go on where a serial: device says that it runs another model.")
 ]
+ResumeOption = Annotated[
+    Path | None,
+    typer.Option("--resume", help="Keep each image's run in this folder; a run that was interrupted goes on from it."),
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=0, help="Processes of Ray that run images beside this one, for each engine.")
+]
+RayAddressOption = Annotated[
+    str | None, typer.Option("--ray-address", help="Of a Ray cluster that runs, for --workers; default: this machine.")
+]
 BAUD = 115_200
 _DEVICES = ("emulator", "host", "qemu", "serial")
+_QUICK = ("keras:", "trace:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +61,9 @@ class LinkOptions:
     baud: int = BAUD
     reset: bool = False
     allow_other_model: bool = False
+    resume: Path | None = None
+    workers: int = 0
+    ray_address: str | None = None
 
     def of(self, spec: str) -> dict[str, Any]:
         """Keyword arguments for the device that `spec` names; none for what is no device.
@@ -134,12 +148,44 @@ def teams(
     if spread:
         if len({engine.fingerprint for engine in opened}) > 1:
             raise InputError("--spread shares the images among identical devices; these run different models.")
-        return Teams((specs[0],), (tuple(opened),))
+        return Teams((specs[0],), (_kept(specs[0], opened, options.resume),))
+    remote = _remote_crews(stack, specs, options)
     crews = []
-    for spec, engine in zip(specs, opened, strict=True):
+    for spec, engine, others in zip(specs, opened, remote, strict=True):
         extra = open_crew(spec, 1 if len(specs) > 1 and jobs is None else jobs, **options.of(spec))
-        crews.append((engine, *(stack.enter_context(other) for other in extra)))
+        crew = (engine, *(stack.enter_context(other) for other in extra), *others)
+        crews.append(_kept(spec, crew, options.resume))
     return Teams(tuple(specs), tuple(crews))
+
+
+def _kept(spec: str, crew: "Sequence[Engine]", folder: Path | None) -> "tuple[Engine, ...]":
+    """The crew, with its runs kept in the folder where there is one; what is quick or recorded is not kept."""
+    if folder is None or spec.startswith(_QUICK):
+        return tuple(crew)
+    from firmware_tools._journal import Journal
+
+    return tuple(Journal(engine, folder) for engine in crew)
+
+
+def _remote_crews(
+    stack: contextlib.ExitStack, specs: Sequence[str], options: LinkOptions
+) -> "list[tuple[Engine, ...]]":
+    """For each engine those in Ray's processes that work beside it."""
+    if not options.workers:
+        return [()] * len(specs)
+    for spec in specs:
+        if spec.startswith(("serial:", *_QUICK)):
+            raise InputError(
+                f"--workers opens {spec} once more in each process, which can be done with a .tflite only."
+            )
+    from firmware_tools._remote import open_remote
+    from tfviz._ray import connected
+
+    ray = stack.enter_context(connected(options.ray_address, options.workers * len(specs)))
+    return [
+        tuple(stack.enter_context(engine) for engine in open_remote(ray, spec, options.workers, options.of(spec)))
+        for spec in specs
+    ]
 
 
 def several(

@@ -16,7 +16,10 @@ from firmware_tools._links import (
     LinkOptions,
     OpTimeoutOption,
     OtherModelOption,
+    RayAddressOption,
     ResetOption,
+    ResumeOption,
+    WorkersOption,
     keeping,
     partial_file,
     teams,
@@ -304,12 +307,15 @@ def compare(
     baud: BaudOption = BAUD,
     reset: ResetOption = False,
     allow_other_model: OtherModelOption = False,
+    resume: ResumeOption = None,
+    workers: WorkersOption = 0,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """Compare engines with a reference layer by layer over images. Exit code 0: pass, 1: they differ."""
     from firmware_tools._compare import compare_all
 
     outputs = Outputs.asked(report, json, junit, thresholds, github)
-    options = LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model)
+    options = LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model, resume, workers, ray_address)
     specs = [reference, *engines, *([f"keras:{float_model.removeprefix('keras:')}"] if float_model else [])]
     with contextlib.ExitStack() as stack:
         stack.enter_context(keeping(partial_file(report, json)))
@@ -366,6 +372,9 @@ def validate(
     baud: BaudOption = BAUD,
     reset: ResetOption = False,
     allow_other_model: OtherModelOption = False,
+    resume: ResumeOption = None,
+    workers: WorkersOption = 0,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """The whole chain: convert, build, run on the emulated board, compare layer by layer, write the page."""
     from firmware_tools.pictures import expectation
@@ -389,7 +398,9 @@ def validate(
             opinions=opinions,
             jobs=jobs,
             also=also or (),
-            link=LinkOptions(keep_input, op_timeout, fault, baud, reset, allow_other_model),
+            link=LinkOptions(
+                keep_input, op_timeout, fault, baud, reset, allow_other_model, resume, workers, ray_address
+            ),
             step=steps.begin,
             progress=steps.advance,
         )

@@ -8,7 +8,6 @@ add in another order on another number of them). So it does not matter who does 
 import contextlib
 import dataclasses
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,14 +201,6 @@ def use_threads(threads: int) -> None:
 
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-
-
-def work_in(folder: str) -> None:
-    """Look for models and data where the command was given, in a worker that was started elsewhere."""
-    if Path(folder).is_dir():
-        os.chdir(folder)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
 
 
 def _plain(value: Any) -> Any:

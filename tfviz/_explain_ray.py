@@ -4,13 +4,12 @@ The driver alone writes, so a cluster needs no shared place for the maps, and a 
 died) is still written once.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tfviz._explain import Explainer, Work, use_threads, work_in
+from tfviz._explain import Explainer, Work, use_threads
+from tfviz._ray import connected, work_in
 from tfviz.errors import InputError
 
 
@@ -39,21 +38,10 @@ def run(
     Raises:
         InputError: Ray is not installed, there is no cluster at the address, too few processors, or bad data.
     """
-    try:
-        ray: Any = import_module("ray")
-        import_module("ray.data")
-    except ImportError as error:
-        raise InputError('Ray is not installed here; pip install "tfviz[ray]" brings it.') from error
     if not numbers:
         return
-    started = _connect(ray, address, work.threads * (workers or 1))
-    try:
-        processors = int(ray.cluster_resources().get("CPU", 0))
-        crew = workers or max(1, processors // work.threads)
-        if crew * work.threads > processors:
-            raise InputError(
-                f"{crew} workers of {work.threads} threads need {crew * work.threads} processors; Ray has {processors}."
-            )
+    with connected(address, work.threads * (workers or 1)) as ray:
+        crew = workers or max(1, int(ray.cluster_resources()["CPU"]) // work.threads)
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers))
         done = rows.map(
@@ -66,21 +54,3 @@ def run(
             if row["error"]:
                 raise InputError(row["error"])
             yield int(row["shard"]), row["data"]
-    finally:
-        if started:
-            ray.shutdown()
-
-
-def _connect(ray: Any, address: str | None, processors: int) -> bool:
-    """Join the cluster, or start Ray here; whether it was started (or joined) now."""
-    if ray.is_initialized():
-        return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
-    local = {"num_cpus": max(processors, os.cpu_count() or 1), "include_dashboard": False} if address is None else {}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if address is None:
-            raise
-        raise InputError(f"There is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    return True
