@@ -67,3 +67,17 @@ def test_every_command_is_shown_and_every_one_shown_exists(program):
     shown = set(re.findall(rf"^    {program} ([a-z]+) ", (DOCS / "commands.md").read_text() + "\n", re.MULTILINE))
     shown |= set(re.findall(rf"^    {program} ([a-z]+)$", (DOCS / "commands.md").read_text(), re.MULTILINE))
     assert shown == known
+
+
+def test_the_table_of_ops_is_put_in_at_its_place(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import op_table
+
+    from firmware_tools.codegen import registry
+
+    page = op_table.on_page_markdown((DOCS / "engine.md").read_text())
+    assert op_table.PLACE not in page
+    assert "| CONV_2D | yes | yes | yes |" in page
+    assert "| TRANSPOSE_CONV | yes |  |  |" in page
+    assert all(f"| {op} |" in page for op in registry.known_ops())
+    assert op_table.on_page_markdown("another page") == "another page"

@@ -194,6 +194,16 @@ def known_ops() -> tuple[str, ...]:
     return tuple(sorted(_LOWERINGS))
 
 
+def ops_of(dtype: str) -> tuple[str, ...]:
+    """BUILTIN names of the ops with a lowering of their own for outputs of this type, in alphabetical order.
+
+    >>> "CONV_2D" in ops_of("float32"), "TRANSPOSE_CONV" in ops_of("int16")
+    (True, False)
+    """
+    _import_ops()
+    return tuple(sorted(name for name, known in _OF_TYPE if known == dtype))
+
+
 _ADVICE = {
     "TILE": "TensorFlow Lite Micro lacks it too: take keras.layers.Resizing instead of UpSampling2D",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "replace the recurrent layer by convolutions",
