@@ -128,7 +128,9 @@ def build(
     model: TfliteArgument,
     board: BoardOption,
     out: Annotated[Path, typer.Option("--out", help="Folder for sources, ELF and map.")],
-    optimize: Annotated[str, typer.Option(help="The compiler's level: O0, O1, O2, O3, Os, Oz.")] = "O2",
+    optimize: Annotated[
+        str, typer.Option(help="The compiler's level (O0 to O3, Os, Oz), or speed: O2 and weights widened in flash.")
+    ] = "O2",
     real_port: Annotated[
         bool, typer.Option("--real-port", help="Speak through the chip's own serial port, not the emulator's.")
     ] = False,

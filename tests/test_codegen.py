@@ -110,11 +110,19 @@ def test_the_header_tells_scales_and_zero_points():
 
 
 def test_only_the_kernels_in_use_are_named():
-    assert codegen.generate(conv_model()).kernels == ("conv_2d.c",)
+    kernels = ("conv_2d.c", "conv_2d_by.c", "nn_dot_2x2.c", "nn_finish.c", "nn_widen.c")
+    assert codegen.generate(conv_model()).kernels == kernels
 
 
 def test_the_helpers_of_a_kernel_are_named_too():
-    assert codegen.generate(graph.load(random_op("dense", 0))).kernels == ("fully_connected.c", "nn_finish.c")
+    sources = codegen.generate(graph.load(random_op("dense", 0)), wide_weights=True)
+    assert sources.kernels == (
+        "fully_connected_by.c",
+        "fully_connected_wide.c",
+        "nn_dot_1x4_wide.c",
+        "nn_finish.c",
+        "nn_widen.c",
+    )
 
 
 def test_an_unknown_op_is_refused_by_name_with_its_layer():

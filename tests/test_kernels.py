@@ -127,7 +127,7 @@ def test_what_the_exact_reference_leaves_undefined_is_as_litert_has_it(kind, fol
         assert differences(model, native.run(*inputs), theirs) == []
 
 
-def assert_exact_on(board, data, folder):
+def assert_exact_on(board, data, folder, optimize="O2"):
     """Every op on an emulated core equals the same C on this machine."""
     from firmware_tools.devices.emulator import EmulatedBoard
 
@@ -135,7 +135,7 @@ def assert_exact_on(board, data, folder):
     native = NativeModel(model, folder / "native")
     path = folder / "model.tflite"
     path.write_bytes(data)
-    with EmulatedBoard(board, path, folder=folder / board) as device:
+    with EmulatedBoard(board, path, folder=folder / board, optimize=optimize) as device:
         for kind, seed in DRAWS[1:3]:
             inputs = inputs_for(model, seed, kind)
             ours = native.run(*inputs)
@@ -153,6 +153,21 @@ ALL_KINDS = (*KINDS, *NOT_IN_TFLM, *WITHIN_ULP)
 def test_cores_with_and_without_dual_macs_give_the_same_bytes(board, folder):
     data, _ = random_ops(ALL_KINDS, (500,))
     assert_exact_on(board, data, folder / board)
+
+
+# The kernels with loops in the core's own instructions, whose C twins run on this machine.
+MULTIPLYING = ("conv", "depthwise", "dense", "binary")
+
+
+@pytest.mark.parametrize("optimize", ["O2", "Os", "speed"])
+def test_instructions_and_their_c_twins_give_the_same_bytes(optimize, folder):
+    data, _ = random_ops(MULTIPLYING, range(700, 708))
+    assert_exact_on("nano33ble", data, folder / f"twins-{optimize}", optimize)
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_widened_weights_give_the_same_bytes(kind, folder):
+    assert wrong_seeds(kind, range(1000, 1008), folder / f"wide-{kind}", wide_weights=True) == {}
 
 
 @pytest.mark.slow

@@ -39,7 +39,9 @@ _BARE = (
     "-Wl,-e,reset",  # Zig does not take the entry from the linker script
 )
 _OVERFLOW = re.compile(r"region '(\w+)': overflowed by (\d+) bytes")
-_OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Oz")
+SPEED = "speed"
+"""An optimisation level of our own: O2, and weights widened in flash."""
+_OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Oz", SPEED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,8 @@ def build(
 
     `port` is a folder of firmware/ports: `"emulated"`, or `board.port` for the chip's own serial port. With
     `keep_input` the model's inputs keep their memory to the end of a run, so that a second run of the same input need
-    not send it again; that may take a larger arena.
+    not send it again; that may take a larger arena. `optimize` is the compiler's level, or `"speed"`: O2
+    with the weights of convolutions and dense layers widened to int16 in flash, so that the inner loops need not do it.
 
     Raises:
         InputError: no such board, an op that the engine lacks, or a model that does not fit: with the two numbers.
@@ -97,7 +100,7 @@ def build(
     board = boards.load(board) if isinstance(board, str) else board
     plan = memory.plan(graph, keep_input=keep_input)
     _refuse_what_cannot_fit(graph, board, plan.arena_bytes)
-    sources = codegen.generate(graph, plan)
+    sources = codegen.generate(graph, plan, wide_weights=optimize == SPEED)
     _refuse_overflow(graph.name, board, "flash", sources.constant_bytes, "its constants alone need")
     return compile_firmware(
         sources.files,
@@ -121,7 +124,7 @@ def build_host(graph: Graph, out: str | os.PathLike[str], *, optimize: str = "O2
     """
     from firmware_tools import codegen
 
-    sources = codegen.generate(graph, keep_input=keep_input)
+    sources = codegen.generate(graph, keep_input=keep_input, wide_weights=optimize == SPEED)
     return compile_host(sources.files, sources.kernels, out, outputs=_most_outputs(graph), optimize=optimize)
 
 
@@ -230,7 +233,7 @@ def _common(
         write_text(folder / name, text)
     return [
         *zig.COMMON,
-        f"-{optimize}",
+        f"-{'O2' if optimize == SPEED else optimize}",
         f"-I{folder}",
         f"-I{zig.FIRMWARE}",
         f"-I{zig.FIRMWARE / 'nn'}",

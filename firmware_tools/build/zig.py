@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 FIRMWARE = Path(str(resources.files("firmware_tools"))) / "firmware"
 """The C sources that come with the package."""
 
-COMMON = ("-std=c99", "-Wall", "-Wextra", "-fno-sanitize=undefined", "-fomit-frame-pointer")
+COMMON = ("-std=c99", "-Wall", "-Wextra", "-fno-sanitize=undefined", "-fomit-frame-pointer", "-fno-unroll-loops")
 
 
 class CompileError(InputError):

@@ -72,12 +72,14 @@ class Lowered:
 class Node:
     """An op together with its graph, with the questions that every lowering asks.
 
-    `activations` is the integer type that `int8` asks for: ops of 16 bits take over the questions of those of 8.
+    `activations` is the integer type that `int8` asks for: ops of 16 bits take over the questions of those of 8. `wide`
+    asks for int8 weights widened to int16 in flash, which the inner loop need not do then.
     """
 
     graph: Graph
     op: Op
     activations: str = "int8"
+    wide: bool = False
 
     def input(self, position: int) -> GraphTensor:
         """The tensor at an input position; refuses where there is none."""
@@ -214,7 +216,7 @@ _ADVICE = {
 }
 
 
-def lower(graph: Graph, op: Op) -> Lowered:
+def lower(graph: Graph, op: Op, *, wide: bool = False) -> Lowered:
     """The kernel call of one op; a copy from flash where its output is known beforehand.
 
     Raises:
@@ -233,10 +235,10 @@ def lower(graph: Graph, op: Op) -> Lowered:
         advice = "convert without TensorFlow's own ops" if op.name.startswith("CUSTOM") else "replace the layer"
         raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {_ADVICE.get(op.name, advice)}")
     try:
-        lowered = lowering(Node(known, op))
+        lowered = lowering(Node(known, op, wide=wide))
     except Refusal:
         # A kernel that takes no constant there may take the copy in the arena.
-        lowered = lowering(Node(graph, op))
+        lowered = lowering(Node(graph, op, wide=wide))
     blocks = sum(1 + len(call.constants) for call in lowered.calls)
     if blocks > MAX_BLOCKS:
         raise Refusal(f"takes {blocks} tables of constants, at most {MAX_BLOCKS} are possible; do it in several steps")

@@ -55,19 +55,57 @@ def folded_bias(node: Node, position: int, input_zero_point: int, weight_sums: A
     return folded.astype(np.uint64).astype(np.uint32).astype(np.int32)
 
 
+def quick(weight_sizes: Array, bias: Array, scales: Array, low: int, high: int) -> int:
+    """Whether `nn_scale_down` is right for every channel: int8's own range, scales below 1/2, and no input that could
+    take a sum to 2**30.
+
+    Args:
+        weight_sizes: sum of the sizes of each channel's weights.
+        bias: as `folded_bias` made them. One that wrapped is at its true value too small or too large to matter.
+        scales: multiplier and shift of each channel, or the one for all.
+        low, high: the output's range.
+    """
+    bound = 128 * weight_sizes.astype(np.int64) + np.abs(bias.astype(np.int64))
+    return int(
+        (low, high) == (-128, 127)
+        and bool((scales[:, 1] < 0).all())
+        and bool((scales[:, 0] > 0).all())
+        and bool((bound < 2**30).all())
+    )
+
+
+def sizes(rows: Array) -> Array:
+    """Sum of the sizes of each row's weights."""
+    return np.abs(rows.astype(np.int64)).sum(axis=1)
+
+
+def padded_bias(bias: Array, groups: int, count: int) -> Array:
+    """Zeros behind the biases of each group whose number is no multiple of `count`: those of the channels of zeros."""
+    parts = bias.reshape(groups, -1)
+    return np.pad(parts, ((0, 0), (0, -parts.shape[1] % count))).ravel()
+
+
 def padded_rows(matrix: Array) -> Array:
     """Rows of int8 with zeros appended up to a multiple of four bytes, so that each begins at a word."""
     return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 4)))
 
 
-def in_turns(rows: Array, count: int) -> Array:
-    """Bytes in the order in which the inner loop reads them: `count` rows in turns, a word of four bytes each.
+def in_turns(rows: Array, count: int, *, wide: bool = False) -> Array:
+    """Weights in the order in which the inner loop reads them, as the words that it reads: `count` rows in turns, four
+    numbers each. Rows of zeros are appended where their number is no multiple of `count`.
 
-    Rows of zeros are appended where their number is no multiple of `count`.
+    With `wide`, each four become int16 in the order of `nn_widen`: 0, 2, 1, 3.
 
-    >>> in_turns(np.arange(16, dtype=np.int8).reshape(2, 8), 2)
+    >>> rows = np.arange(16, dtype=np.int8).reshape(2, 8)
+    >>> in_turns(rows, 2).view(np.int8)
     array([ 0,  1,  2,  3,  8,  9, 10, 11,  4,  5,  6,  7, 12, 13, 14, 15],
           dtype=int8)
+    >>> in_turns(rows, 2, wide=True).view(np.int16)
+    array([ 0,  2,  1,  3,  8, 10,  9, 11,  4,  6,  5,  7, 12, 14, 13, 15],
+          dtype=int16)
     """
     full = np.pad(rows, ((0, -rows.shape[0] % count), (0, 0)))
-    return full.reshape(-1, count, rows.shape[1] // 4, 4).transpose(0, 2, 1, 3).ravel()
+    fours = full.reshape(-1, count, rows.shape[1] // 4, 4).transpose(0, 2, 1, 3)
+    if wide:
+        fours = fours[..., [0, 2, 1, 3]].astype("<i2")
+    return np.ascontiguousarray(fours).ravel().view("<i4")

@@ -1,5 +1,6 @@
 """The `Device`: an engine at the other end of a link, run op by op and compared by digest first."""
 
+import itertools
 import zlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -176,15 +177,16 @@ class Device:
     def _digests(self) -> tuple[int, ...]:
         """What a device may say that runs the model: an interpreter (TFLM, a served LiteRT) digests the file itself.
 
-        The built-in engine's depends on whether the input is kept; where no input's memory happens to be used again,
-        the device cannot tell.
+        The built-in engine's depends on whether the input is kept (where no input's memory happens to be used again,
+        the device cannot tell) and on whether the weights were widened for speed.
         """
         file = zlib.crc32(self.graph.bytes)
         if self.hello.digest == file:
             return (file,)
         keep = Capability.KEEPS_INPUT in self.session.capabilities
+        ways = itertools.product(sorted({keep, False}, reverse=True), (False, True))
         try:
-            own = [codegen.generate(self.graph, keep_input=kept).digest for kept in sorted({keep, False}, reverse=True)]
+            own = [codegen.generate(self.graph, keep_input=kept, wide_weights=wide).digest for kept, wide in ways]
         except InputError:  # a model that only interpreters run
             own = []
         return (*own, file)

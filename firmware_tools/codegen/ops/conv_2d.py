@@ -30,6 +30,7 @@ def conv_2d(node: Node) -> Lowered:
     direct = height == width == groups == 1 and unpadded and depth % 4 == 0
     low, high = node.activation(output)
     scales = weights.scales(node, image, kernel, output)
+    bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
     shape = {
         "batches": image.shape[0],
         "input_height": image.shape[1],
@@ -40,24 +41,26 @@ def conv_2d(node: Node) -> Lowered:
         "output_depth": output.shape[3],
         **window,
         "groups": groups,
-        "row": rows.shape[1],
+        "quads": rows.shape[1] // 4,
         "direct": int(direct),
         "input_zero_point": zero_point_of(image),
         "output_zero_point": zero_point_of(output),
         "activation_min": low,
         "activation_max": high,
         "scale_step": int(len(scales) > 1),
+        "quick": weights.quick(weights.sizes(rows), bias, scales, low, high),
     }
-    bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
-    packed = np.concatenate([weights.in_turns(part, 2) for part in np.split(rows, groups)])
+    packed = np.concatenate([weights.in_turns(part, 2, wide=node.wide) for part in np.split(rows, groups)])
+    kind = "_wide" if node.wide else ""
     call = Call(
-        function="nn_conv_2d",
-        source="conv_2d",
+        function=f"nn_conv_2d{kind}",
+        source=f"conv_2d{kind}",
         header="conv_2d",
         shape_type="nn_conv_2d_shape",
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
-        constants={"weights": packed, "bias": bias, "scales": scales},
+        constants={"weights": packed, "bias": weights.padded_bias(bias, groups, 2), "scales": scales},
         scratch=True,
+        helpers=("conv_2d_by", f"nn_dot_2x2{kind}", "nn_finish", "nn_widen"),
     )
-    return Lowered((call,), scratch=0 if direct else 2 * rows.shape[1])
+    return Lowered((call,), scratch=(16 if direct else 20) * shape["quads"])

@@ -43,31 +43,35 @@ def fully_connected(node: Node) -> Lowered:
     matrix = node.constant(1, "int8")
     rows = weights.padded_rows(matrix)
     low, high = node.activation(output)
+    sums = matrix.sum(axis=1, dtype="int64") - zero_point * depth
+    bias = weights.folded_bias(node, 2, zero_point_of(inputs), sums)
+    scales = _scales(node)
     shape = {
         "batches": batches,
         "depth": depth,
         "outputs": units,
-        "row": rows.shape[1],
+        "quads": rows.shape[1] // 4,
         "weights_zero_point": zero_point,
         "output_zero_point": zero_point_of(output),
         "activation_min": low,
         "activation_max": high,
         "scale_step": int(per_unit),
+        "quick": int(zero_point == 0) and weights.quick(weights.sizes(rows), bias, scales, low, high),
     }
-    sums = matrix.sum(axis=1, dtype="int64") - zero_point * depth
+    kind = "_wide" if node.wide else ""
     call = Call(
-        function="nn_fully_connected",
-        source="fully_connected",
+        function=f"nn_fully_connected{kind}",
+        source=f"fully_connected{kind}",
         header="fully_connected",
         shape_type="nn_fully_connected_shape",
         shape=shape,
         arguments=(0, "weights", "bias", "scales"),
         scratch=True,
-        helpers=("nn_finish",),
+        helpers=("fully_connected_by", f"nn_dot_1x4{kind}", "nn_finish", "nn_widen"),
         constants={
-            "weights": weights.in_turns(rows, 4),
-            "bias": weights.folded_bias(node, 2, zero_point_of(inputs), sums),
-            "scales": _scales(node),
+            "weights": weights.in_turns(rows, 4, wide=node.wide),
+            "bias": weights.padded_bias(bias, 1, 4),
+            "scales": scales,
         },
     )
-    return Lowered((call,), scratch=0 if depth % 4 == 0 else rows.shape[1])
+    return Lowered((call,), scratch=8 * shape["quads"])

@@ -1,103 +1,226 @@
-/* DEPTHWISE_CONV_2D, int8: each channel has a filter of its own; four channels at a time. */
+/*
+ * DEPTHWISE_CONV_2D, int8: each channel has a filter of its own.
+ *
+ * Four channels at a time: their weights are widened to int16 once, and the rows of the image that the filter covers
+ * pass through a ring of rows, widened once too and with their margins laid out, so that the inner loop knows no border.
+ * Both hold four numbers a place in the order of nn_widen: channels 0, 2, 1, 3.
+ */
 #include "depthwise_conv_2d.h"
 #include "nn_dot.h"
 #include "nn_finish.h"
-#include "nn_memory.h"
+#include "nn_widen.h"
 
-/* Where each tap of the filter at (y, x) lies in the image; a tap outside of it lies at `outside`, a pixel of zeros. */
-static void find_taps(const nn_depthwise_conv_2d_shape *s, int32_t y, int32_t x, int32_t outside, int32_t *taps)
+enum { LANES = 4 };
+
+/* Where the workspace has what, and the four channels at work. */
+typedef struct {
+    const nn_depthwise_conv_2d_shape *s;
+    int16_t *weights;     /* of each tap */
+    int16_t *ring;        /* `covered` rows of `width` places */
+    const int16_t **rows; /* of the filter, in the ring */
+    int32_t covered, width, left, inside; /* of the ring: rows, places of a row, left margin, places of the image */
+    int32_t height, taps, apart; /* of the filter: rows, taps of a row, numbers between them */
+    int32_t stride;              /* numbers from one place to the next */
+    int nine;                    /* the filter is one for row_of_nine */
+    int32_t channel, lanes; /* the first, and how many there are: fewer than four at the end */
+    nn_range range;
+} nn_depthwise;
+
+/* The four numbers of one place, of the channels there are. */
+static void gather(const nn_depthwise *d, const int8_t *pixel, int16_t *to)
 {
-    for (int32_t fy = 0; fy < s->filter_height; fy++) {
-        const int32_t image_y = y + fy * s->dilation_height;
-        for (int32_t fx = 0; fx < s->filter_width; fx++) {
-            const int32_t image_x = x + fx * s->dilation_width;
-            const int inside = image_y >= 0 && image_y < s->input_height && image_x >= 0 && image_x < s->input_width;
-            *taps++ = inside ? (image_y * s->input_width + image_x) * s->input_depth : outside;
+    static const uint8_t places[LANES] = {0, 2, 1, 3};
+    for (int32_t i = 0; i < d->lanes; i++) {
+        to[places[i]] = pixel[(d->channel + i) / d->s->multiplier];
+    }
+}
+
+static void widen_weights(const nn_depthwise *d, const int8_t *weights)
+{
+    static const uint8_t places[LANES] = {0, 2, 1, 3};
+    const int32_t taps = d->s->filter_height * d->s->filter_width;
+    int16_t *to = d->weights;
+    for (int32_t t = 0; t < taps; t++, weights += d->s->output_depth, to += LANES) {
+        for (int32_t i = 0; i < LANES; i++) {
+            to[places[i]] = i < d->lanes ? weights[d->channel + i] : 0;
         }
     }
 }
 
-static int32_t one_channel(const int8_t *image, const int32_t *taps, int32_t n_taps, const int8_t *weights,
-                           int32_t depth)
+static void fill(int16_t *to, int32_t places, int32_t value)
 {
-    int32_t sum = 0;
-    for (int32_t t = 0; t < n_taps; t++) {
-        sum += image[taps[t]] * weights[t * depth];
+    for (int16_t *end = to + LANES * places; to != end; to++) {
+        *to = (int16_t)value;
     }
-    return sum;
 }
 
-/* Four neighbouring channels, multiplier 1. */
-NN_OWN_REGISTERS static void four_channels(const int8_t *image, const int32_t *taps, int32_t n_taps,
-                                           const int8_t *weights, int32_t depth, int32_t sums[4])
+/* One row of the image between its margins, or one outside of it. */
+static void fill_row(const nn_depthwise *d, const int8_t *image, int32_t y, int16_t *to)
 {
-    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (const int32_t *end = taps + n_taps; taps != end; taps++, weights += depth) {
-        const int8_t *pixel = image + *taps;
+    const nn_depthwise_conv_2d_shape *s = d->s;
+    to += LANES * d->left;
+    if (y < 0 || y >= s->input_height) {
+        fill(to, d->inside, s->input_zero_point);
+        return;
+    }
+    const int8_t *pixel = image + y * s->input_width * s->input_depth;
+    const int32_t depth = s->input_depth;
+    const int16_t *end = to + LANES * d->inside;
+    if (s->multiplier == 1 && d->lanes == LANES) {
+        for (pixel += d->channel; to != end; pixel += depth, to += LANES) {
+            nn_widen_quad(pixel, to);
+        }
+    } else {
+        for (; to != end; pixel += depth, to += LANES) {
+            gather(d, pixel, to);
+        }
+    }
+}
+
+/* The sums of four channels, and where the next tap's numbers lie. */
+typedef struct {
+    const int16_t *x, *w;
+    uint32_t s0, s1, s2, s3;
+} nn_lanes;
+
+static inline __attribute__((always_inline)) void one_tap(nn_lanes *l)
+{
 #ifdef NN_DUAL_MAC
-        const uint32_t x = nn_load_word(pixel), w = nn_load_word(weights);
-        const int16x2_t x_even = nn_even(x), x_odd = nn_odd(x), w_even = nn_even(w), w_odd = nn_odd(w);
-        s0 = __smlabb(x_even, w_even, s0);
-        s1 = __smlabb(x_odd, w_odd, s1);
-        s2 = __smlatt(x_even, w_even, s2);
-        s3 = __smlatt(x_odd, w_odd, s3);
+    uint32_t x0, x1, w0, w1;
+    __asm__("ldrd %[x0], %[x1], [%[x]], #8\n\t"
+            "ldrd %[w0], %[w1], [%[w]], #8\n\t"
+            "smlabb %[s0], %[x0], %[w0], %[s0]\n\t"
+            "smlabb %[s1], %[x1], %[w1], %[s1]\n\t"
+            "smlatt %[s2], %[x0], %[w0], %[s2]\n\t"
+            "smlatt %[s3], %[x1], %[w1], %[s3]"
+            : [x] "+r"(l->x), [w] "+r"(l->w), [s0] "+r"(l->s0), [s1] "+r"(l->s1), [s2] "+r"(l->s2), [s3] "+r"(l->s3),
+              [x0] "=&r"(x0), [x1] "=&r"(x1), [w0] "=&r"(w0), [w1] "=&r"(w1)
+            :
+            : "memory");
 #else
-        s0 += pixel[0] * weights[0];
-        s1 += pixel[1] * weights[1];
-        s2 += pixel[2] * weights[2];
-        s3 += pixel[3] * weights[3];
+    l->s0 += (uint32_t)(l->x[0] * l->w[0]);
+    l->s1 += (uint32_t)(l->x[2] * l->w[2]);
+    l->s2 += (uint32_t)(l->x[1] * l->w[1]);
+    l->s3 += (uint32_t)(l->x[3] * l->w[3]);
+    l->x += LANES;
+    l->w += LANES;
 #endif
-    }
-    sums[0] = s0;
-    sums[1] = s1;
-    sums[2] = s2;
-    sums[3] = s3;
 }
 
-/* Sums of channels [c, c + n) of a pixel. */
-static void sum_channels(const nn_depthwise_conv_2d_shape *s, const int8_t *image, const int32_t *taps,
-                         const int8_t *weights, int32_t c, int32_t n, int32_t *sums)
+/* Its registers are its own: inside of another function, some would go to the stack in each round. */
+#define OWN_REGISTERS __attribute__((noinline))
+
+/* sums[i] += the filter's products at one place, `at` numbers into its rows. */
+OWN_REGISTERS static void add_taps(const nn_depthwise *d, int32_t at, int32_t sums[LANES])
 {
-    const int32_t n_taps = s->filter_height * s->filter_width, depth = s->output_depth;
-    int32_t i = 0;
-    if (s->multiplier == 1) {
-        for (; i + 4 <= n; i += 4) {
-            four_channels(image + c + i, taps, n_taps, weights + c + i, depth, sums + i);
+    nn_lanes l = {0, d->weights, (uint32_t)sums[0], (uint32_t)sums[1], (uint32_t)sums[2], (uint32_t)sums[3]};
+    const int16_t **row = d->rows;
+    for (int32_t left = d->height; left > 0; left--) {
+        l.x = *row++ + at;
+        for (int32_t i = d->taps; i > 0; i--) {
+            one_tap(&l);
+            l.x += d->apart;
         }
     }
-    for (; i < n; i++) {
-        sums[i] = one_channel(image + (c + i) / s->multiplier, taps, n_taps, weights + c + i, depth);
+    sums[0] = (int32_t)l.s0;
+    sums[1] = (int32_t)l.s1;
+    sums[2] = (int32_t)l.s2;
+    sums[3] = (int32_t)l.s3;
+}
+
+/* One row of the output for what nearly all filters are: 3 x 3, without dilation, quickly finished. */
+OWN_REGISTERS static void row_of_nine(const nn_depthwise *d, const int32_t bias[LANES], const nn_scale scales[LANES],
+                                      int8_t *output)
+{
+    const int32_t odd = 2 * d->range.zero_point + 1;
+    const int16_t *row0 = d->rows[0], *row1 = d->rows[1], *row2 = d->rows[2];
+    for (int32_t x = d->s->output_width; x > 0; x--, output += d->s->output_depth) {
+        nn_lanes l = {row0, d->weights, (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3]};
+        one_tap(&l);
+        one_tap(&l);
+        one_tap(&l);
+        l.x = row1;
+        one_tap(&l);
+        one_tap(&l);
+        one_tap(&l);
+        l.x = row2;
+        one_tap(&l);
+        one_tap(&l);
+        one_tap(&l);
+        output[0] = nn_scale_down((int32_t)l.s0, scales[0], odd);
+        output[1] = nn_scale_down((int32_t)l.s1, scales[1], odd);
+        output[2] = nn_scale_down((int32_t)l.s2, scales[2], odd);
+        output[3] = nn_scale_down((int32_t)l.s3, scales[3], odd);
+        row0 += d->stride;
+        row1 += d->stride;
+        row2 += d->stride;
     }
 }
 
-static void one_pixel(const nn_depthwise_conv_2d_shape *s, const int8_t *image, const int32_t *taps,
-                      const int8_t *weights, const int32_t *bias, const nn_scale *scales, int8_t *output)
+/* The channels at work in one row of the output. */
+static void one_row(const nn_depthwise *d, const int32_t bias[LANES], const nn_scale scales[LANES], int8_t *output)
 {
-    const nn_range range = {s->output_zero_point, s->activation_min, s->activation_max};
-    const int32_t step = s->scale_step;
-    for (int32_t c = 0; c < s->output_depth; c += NN_BLOCK) {
-        int32_t sums[NN_BLOCK];
-        const int32_t n = nn_min(NN_BLOCK, s->output_depth - c);
-        sum_channels(s, image, taps, weights, c, n, sums);
-        nn_finish(sums, n, bias + c, scales + c * step, step, &range, output + c);
+    if (d->nine && d->lanes == LANES) {
+        row_of_nine(d, bias, scales, output);
+        return;
+    }
+    int32_t at = 0;
+    for (int32_t x = d->s->output_width; x > 0; x--, at += d->stride, output += d->s->output_depth) {
+        int32_t sums[LANES] = {bias[0], bias[1], bias[2], bias[3]};
+        add_taps(d, at, sums);
+        nn_finish(sums, d->lanes, scales, &d->range, output);
+    }
+}
+
+/* Four channels of one image. */
+static void four_channels(const nn_depthwise *d, const int8_t *image, const int32_t *bias, const nn_scale *scales,
+                          int8_t *output)
+{
+    const nn_depthwise_conv_2d_shape *s = d->s;
+    int32_t lane_bias[LANES] = {0, 0, 0, 0};
+    nn_scale lane_scales[LANES] = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
+    for (int32_t i = 0; i < d->lanes; i++) {
+        lane_bias[i] = bias[d->channel + i];
+        lane_scales[i] = scales[(d->channel + i) * s->scale_step];
+    }
+    fill(d->ring, d->covered * d->width, s->input_zero_point); /* the margins stay so */
+    int32_t filled = 0; /* rows from the filter's first one on, that were in the ring */
+    for (int32_t y = 0; y < s->output_height; y++) {
+        const int32_t top = y * s->stride_height;
+        for (filled = nn_max(filled, top); filled < top + d->covered; filled++) {
+            fill_row(d, image, filled - s->pad_top, d->ring + LANES * d->width * (filled % d->covered));
+        }
+        int32_t slot = top % d->covered;
+        for (int32_t fy = 0; fy < s->filter_height; fy++, slot += s->dilation_height) {
+            d->rows[fy] = d->ring + LANES * d->width * (slot < d->covered ? slot : slot - d->covered);
+        }
+        one_row(d, lane_bias, lane_scales, output + d->channel);
+        output += s->output_width * s->output_depth;
     }
 }
 
 void nn_depthwise_conv_2d(const nn_depthwise_conv_2d_shape *s, const int8_t *input, const int8_t *weights,
                           const int32_t *bias, const nn_scale *scales, int8_t *workspace, int8_t *output)
 {
-    int32_t *taps = (int32_t *)(void *)workspace;
-    int8_t *zeros = workspace + 4 * s->filter_height * s->filter_width;
-    memset(zeros, (int)s->input_zero_point, (size_t)s->input_depth);
-    for (int32_t batch = 0; batch < s->batches; batch++) {
-        const int32_t outside = (int32_t)(zeros - input); /* both lie in the arena */
-        for (int32_t y = 0; y < s->output_height; y++) {
-            for (int32_t x = 0; x < s->output_width; x++) {
-                find_taps(s, y * s->stride_height - s->pad_top, x * s->stride_width - s->pad_left, outside, taps);
-                one_pixel(s, input, taps, weights, bias, scales, output);
-                output += s->output_depth;
-            }
+    nn_depthwise d = {.s = s, .rows = (const int16_t **)(void *)workspace};
+    d.range = (nn_range){s->output_zero_point, s->activation_min, s->activation_max, 1, s->quick};
+    d.covered = (s->filter_height - 1) * s->dilation_height + 1;
+    d.width = (s->output_width - 1) * s->stride_width + (s->filter_width - 1) * s->dilation_width + 1;
+    d.left = nn_min(s->pad_left, d.width);
+    d.inside = nn_min(s->input_width, d.width - d.left);
+    d.height = s->filter_height;
+    d.taps = s->filter_width;
+    d.apart = LANES * (s->dilation_width - 1);
+    d.stride = LANES * s->stride_width;
+    d.nine = d.height == 3 && d.taps == 3 && d.apart == 0 && s->quick;
+    d.weights = (int16_t *)(void *)(d.rows + s->filter_height);
+    d.ring = d.weights + LANES * s->filter_height * s->filter_width;
+    for (; d.channel < s->output_depth; d.channel += LANES) {
+        d.lanes = nn_min(LANES, s->output_depth - d.channel);
+        widen_weights(&d, weights);
+        for (int32_t batch = 0; batch < s->batches; batch++) {
+            four_channels(&d, input + batch * s->input_height * s->input_width * s->input_depth, bias, scales,
+                          output + batch * s->output_height * s->output_width * s->output_depth);
         }
-        input += s->input_height * s->input_width * s->input_depth;
     }
 }

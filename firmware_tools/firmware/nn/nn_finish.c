@@ -1,13 +1,42 @@
 /* From 32-bit sums to int8, shared by all kernels that multiply and accumulate. */
 #include "nn_finish.h"
+#include "nn_dot.h"
 
-void nn_finish(const int32_t *sums, int32_t n, const int32_t *bias, const nn_scale *scales, int32_t scale_step,
-               const nn_range *range, int8_t *output)
+/* A byte that is stored might be the range's, for all that the compiler knows: so the loops read it once, before. */
+
+static void finish_any(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output)
 {
-    /* A byte that is stored might be the range's, for all that the compiler knows: so it is read once, before. */
-    const int32_t zero_point = range->zero_point, low = range->low, high = range->high;
-    for (const int32_t *end = sums + n; sums != end; sums++, bias++, scales += scale_step, output++) {
-        const int32_t scaled = nn_requantize(nn_wrapping_add(*sums, *bias), *scales);
-        *output = nn_clamp(scaled + zero_point, low, high);
+    const int32_t zero_point = range->zero_point, low = range->low, high = range->high, step = range->scale_step;
+    for (const int8_t *end = output + n; output != end; output++, sums++, scales += step) {
+        *output = nn_clamp(nn_requantize(*sums, *scales) + zero_point, low, high);
+    }
+}
+
+void nn_finish(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output)
+{
+    if (!range->quick) {
+        finish_any(sums, n, scales, range, output);
+        return;
+    }
+    const int32_t odd = 2 * range->zero_point + 1, step = range->scale_step;
+    for (const int8_t *end = output + n; output != end; output++, sums++, scales += step) {
+        *output = nn_scale_down(*sums, *scales, odd);
+    }
+}
+
+void nn_finish_two(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output0,
+                   int8_t *output1)
+{
+    if (!range->quick) {
+        finish_any(sums, n, scales, range, output0);
+        finish_any(sums + NN_BLOCK, n, scales, range, output1);
+        return;
+    }
+    const int32_t odd = 2 * range->zero_point + 1, step = range->scale_step;
+    for (const int32_t *end = sums + n; sums != end; sums++, scales += step) {
+        const nn_scale scale = *scales;
+        const int32_t sum0 = sums[0], sum1 = sums[NN_BLOCK];
+        *output0++ = nn_scale_down(sum0, scale, odd);
+        *output1++ = nn_scale_down(sum1, scale, odd);
     }
 }

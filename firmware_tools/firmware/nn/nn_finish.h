@@ -3,20 +3,21 @@
 
 #include "nn_math.h"
 
-/* Sums that a kernel holds before it turns them into bytes. */
-enum { NN_BLOCK = 16 };
-
+/* How a kernel's sums become bytes; fields of its shape. */
 typedef struct {
     int32_t zero_point;
     int32_t low, high;
+    int32_t scale_step; /* 1: one scale for each output, 0: one for all */
+    int32_t quick;      /* 1: nn_scale_down is right for every output, and low and high are int8's own */
 } nn_range;
 
 /*
- * output[i] = clamp(zero_point + scale[i] * (bias[i] + sums[i])) for i < n: how every convolution and dense layer ends.
- *
- * `scale_step` is 1 where each output has its own scale, 0 where all share one. Sum and bias wrap modulo 2^32.
+ * output[i] = clamp(zero_point + scale[i] * sums[i]) for i < n: how every convolution and dense layer ends.
  */
-void nn_finish(const int32_t *sums, int32_t n, const int32_t *bias, const nn_scale *scales, int32_t scale_step,
-               const nn_range *range, int8_t *output);
+void nn_finish(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output);
+
+/* The same for two pixels at once, whose sums lie NN_BLOCK apart; both outputs may be the same. */
+void nn_finish_two(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output0,
+                   int8_t *output1);
 
 #endif

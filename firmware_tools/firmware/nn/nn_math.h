@@ -55,6 +55,31 @@ static inline int32_t nn_requantize(int32_t x, nn_scale scale)
     return (y >> -scale.shift) + ((y >> (-scale.shift - 1)) & 1); /* nn_rounding_shift without its branch */
 }
 
+/* round(a * b / 2^32), halves upward: one instruction, SMMULR, where the core has it. */
+static inline int32_t nn_high_word(int32_t a, int32_t b)
+{
+    int32_t high = (int32_t)(((int64_t)a * b + (INT64_C(1) << 31)) >> 32);
+#ifdef __ARM_FEATURE_DSP
+    __asm__("" : "+r"(high)); /* or LLVM multiplies a second time where a sum follows */
+#endif
+    return high;
+}
+
+/* One less if negative: then halves, rounded upward, go away from zero. */
+static inline int32_t nn_halves_down(int32_t x) { return x + (x >> 31); }
+
+/*
+ * zero_point + scale * sum, held within int8, as nn_requantize and nn_clamp would give it, for what a convolution nearly
+ * always has: a scale below 1/2 (shift < 0) and |sum| < 2^30. Then twice the sum fits into 32 bits, so that the product's
+ * high word is the first step; and adding the zero point before the last bit falls out rounds as half of the second step
+ * does: ((y >> (e - 1)) + 2 * zero_point + 1) >> 1 with e = -shift. `odd` is 2 * zero_point + 1.
+ */
+static inline int8_t nn_scale_down(int32_t sum, nn_scale scale, int32_t odd)
+{
+    const int32_t y = nn_halves_down(nn_high_word(sum * 2, scale.multiplier));
+    return (int8_t)nn_max(nn_min(((y >> ~scale.shift) + odd) >> 1, INT8_MAX), INT8_MIN); /* ~shift = -shift - 1 */
+}
+
 /* zero_point + x, held within [low, high], which lies within int8. */
 static inline int8_t nn_clamp(int32_t x, int32_t low, int32_t high) { return (int8_t)nn_min(nn_max(x, low), high); }
 
