@@ -157,8 +157,11 @@ def test_killed_in_the_middle_nothing_is_lost_and_nothing_twice(model: Path, tmp
 
 
 @pytest.mark.slow
-def test_two_workers_of_ray_give_the_same_bytes(model: Path, whole: Path, tmp_path: Path) -> None:
+def test_two_workers_of_ray_finish_what_one_process_began_with_the_same_bytes(model, whole, tmp_path) -> None:
     pytest.importorskip("ray", reason="Ray is an extra: pip install tfviz[ray]")
+    (tmp_path / "maps").mkdir()
+    for name in ("job.json", "maps-000001.npz"):
+        (tmp_path / "maps" / name).write_bytes((whole / name).read_bytes())
     command = [sys.executable, "-m", "tfviz.cli", *arguments(model, tmp_path / "maps", "--ray", "--workers", 2)]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     assert said.stdout.splitlines()[0] == f"{PICTURES} maps by grad-cam"

@@ -176,3 +176,22 @@ def test_two_workers_of_ray_end_in_the_same_report(tmp_path: Path) -> None:
         words = [sys.executable, "-c", main, *map(str, common), *more, "--json", str(tmp_path / f"{name}.json")]
         subprocess.run(words, check=True, capture_output=True, timeout=300, env=os.environ)
     assert report(tmp_path / "spread.json") == report(tmp_path / "alone.json")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_process_dies_gives_its_images_back() -> None:
+    pytest.importorskip("ray", reason="Ray is an extra: pip install tfviz[ray]")
+    from firmware_tools._remote import open_remote
+    from tfviz._ray import connected
+
+    spec = f"host:{tflite_file()}"
+    with engines.open_engine(f"tflm:{tflite_file()}") as reference, engines.open_engine(spec) as here:
+        with connected(None, 2) as ray:
+            one, other = open_remote(ray, spec, 2, {})
+            assert (one.name, one.fingerprint) == (here.name, here.fingerprint)
+            ray.kill(other._host)
+            result = compare(reference, here, np.concatenate([IMAGES] * 10), crew=[other, one])
+        assert (result.verdict.value, result.images) == ("PASS", 60)
+        assert any(
+            "A device died, and the others did its work: host: its process is gone" in note for note in result.notes
+        )
