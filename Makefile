@@ -36,7 +36,7 @@ bench: $(VENV)/.dev  ## speed, memory and accuracy figures, each beside its floo
 	for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(VENV)/.dev  ## the documentation as a site, every broken link an error: build/site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 peers: $(VENV)/.dev  ## other explanation libraries, in build/peers: the bench and the slow tests set tfviz beside them
 	$(PIP) --no-deps --upgrade --target build/peers --requirement bench/peers/requirements.txt

@@ -81,3 +81,13 @@ def test_the_table_of_ops_is_put_in_at_its_place(monkeypatch):
     assert "| TRANSPOSE_CONV | yes |  |  |" in page
     assert all(f"| {op} |" in page for op in registry.known_ops())
     assert op_table.on_page_markdown("another page") == "another page"
+
+
+def test_every_page_is_in_the_menu_and_links_stay_within_the_site():
+    """What `mkdocs build --strict` refuses, told in a moment."""
+    menu = (DOCS.parent / "mkdocs.yml").read_text().split("\nnav:")[1]
+    for page in DOCS.rglob("*.md"):
+        assert f": {page.relative_to(DOCS).as_posix()}" in menu, f"{page.name} is not in the menu of mkdocs.yml"
+        outside = re.findall(r"\]\((\.\./(?!\w+\.md)[^)]*)\)", page.read_text())
+        allowed = [link for link in outside if (page.parent / link.split("#")[0]).resolve().is_relative_to(DOCS)]
+        assert outside == allowed, f"{page.name} links out of docs/: {outside}"
