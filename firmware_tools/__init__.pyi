@@ -1,5 +1,6 @@
 # What `firmware_tools` offers. Read by type checkers, and at run time by lazy_loader, which wants relative imports.
 from . import (
+    advice,
     align,
     boards,
     build,
@@ -16,9 +17,12 @@ from . import (
     reference,
     report,
     results,
+    schema,
+    thresholds,
     validate,
 )
 from ._compare import compare
+from .advice import advise
 from .engines import open_engine
 from .explain import predictor
 from .graph import Graph

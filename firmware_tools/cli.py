@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from firmware_tools import _capture
+from firmware_tools import _advise_command, _capture
 from firmware_tools._commands import Outputs, Steps, finish_all, nth, opened_engines, pictures_of, recorded
 from firmware_tools._links import (
     BAUD,
@@ -410,6 +410,9 @@ def validate(
     expected = expectation([Path(model)], done.float_engine.model.input_shape)
     with keeping(partial_file(report, json, folder / "model")):
         finish_all(done.found, done.names, outputs, done.float_engine.model, expected)
+
+
+_advise_command.register(app)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ def convert(
     split: str | None = "calibration",
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
+    float_ops: Sequence[str] = (),
 ) -> Path:
     """Convert and write `out`, and beside it the sidecar with the model's preprocessing and class names.
 
@@ -60,6 +61,7 @@ def convert(
         calibration: how many images at most.
         split: of `data`; `calibration` is disjoint from what models are tested on.
         preprocess, class_names: instead of what is recorded beside the model.
+        float_ops: in the mode int8, ops that stay float, by the names of their output tensors in the int8 `.tflite`.
 
     Raises:
         InputError: an unknown mode, a model with several inputs or an open size, no data, or an op that cannot be
@@ -83,7 +85,9 @@ def convert(
     if class_names is not None:
         expected = dataclasses.replace(expected, class_names=tuple(class_names))
     examples = _examples(data, expected, shape, calibration, split) if mode in CALIBRATED else None
-    content = _converted(loaded, shape, mode, examples)
+    if float_ops and mode != "int8":
+        raise InputError(f"Single ops can stay float in the mode int8 alone, not in {mode}.")
+    content = _converted(loaded, shape, mode, examples, float_ops)
     graphs.load(content)  # what is written has been validated
     write_bytes(target, content)
     beside = sidecar(expected)
@@ -159,7 +163,11 @@ def _examples(
 
 
 def _converted(
-    model: Any, shape: tuple[int, ...], mode: str, examples: Callable[[], Iterator[list[Array]]] | None
+    model: Any,
+    shape: tuple[int, ...],
+    mode: str,
+    examples: Callable[[], Iterator[list[Array]]] | None,
+    float_ops: Sequence[str],
 ) -> bytes:
     import keras
 
@@ -189,7 +197,7 @@ def _converted(
             archive.write_out(folder, verbose=False)
             converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serve"])
             _set_mode(converter, mode, representative)
-            return bytes(converter.convert())
+            return bytes(_selective(converter, representative, float_ops) if float_ops else converter.convert())
         except Exception as error:  # the converter raises whatever it meets: ValueError, RuntimeError, its own classes
             if failed:
                 raise failed[0] from None
@@ -225,6 +233,21 @@ def _set_mode(converter: Any, mode: str, examples: Callable[[], Iterator[list[Ar
         converter.representative_dataset = examples
         converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS_INT8 if mode == "int8" else wide]
         converter.inference_input_type = converter.inference_output_type = integer
+
+
+def _selective(converter: Any, examples: Callable[[], Iterator[list[Array]]], float_ops: Sequence[str]) -> bytes:
+    """int8 but for some ops: the converter's own quantisation debugger leaves them as they are."""
+    import warnings
+
+    import tensorflow as tf
+
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(float_ops), fully_quantize=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it opens TensorFlow's own interpreter, which is deprecated
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=examples, debug_options=options
+        )
+        return bytes(debugger.get_nondebug_quantized_model())
 
 
 def _reason(name: str, error: Exception, said: str) -> str:
