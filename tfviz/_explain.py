@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from tfviz.errors import EmptyMapWarning, InputError
 from tfviz.store import MapStore, Shard
 
 if TYPE_CHECKING:
-    from tfviz.data import Dataset
+    from tfviz.data import Batch, Dataset
 
 BATCH, SHARD, THREADS = 32, 256, 1
 
@@ -88,20 +88,28 @@ class Explainer:
 
     def __call__(self, number: int) -> bytes:
         """One shard, as the bytes of its file."""
-        first = number * self.work.shard_images
-        positions = self._dataset.positions[first : first + self.work.shard_images]
-        part = dataclasses.replace(self._dataset, positions=positions)
-        names: list[str] = []
-        maps, labels, predicted = [], [], []
-        for batch in part.batches(self.work.batch):
-            x = batch.images if batch.images.dtype == np.int8 else self._chosen.preprocess(batch.images)
+        return next(self.each([number]))[1]
+
+    def each(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Shards in ascending order, from one pass over the data: archives are read from their start each time."""
+        size = self.work.shard_images
+        wanted = [self._dataset.positions[number * size : (number + 1) * size] for number in numbers]
+        part = dataclasses.replace(self._dataset, positions=np.concatenate([*wanted, self._dataset.positions[:0]]))
+        # All shards but the last of the data are full, so that each batch of this size is one shard.
+        for number, pictures in zip(numbers, part.batches(size), strict=True):
+            yield number, self._shard(pictures).to_bytes()
+
+    def _shard(self, pictures: "Batch") -> Shard:
+        maps, predicted = [], []
+        for first in range(0, len(pictures), self.work.batch):
+            images = pictures.images[first : first + self.work.batch]
+            x = images if images.dtype == np.int8 else self._chosen.preprocess(images)
             maps.append(self._maps(x))
-            names += batch.names
-            labels.append(np.full(len(batch), -1) if batch.labels is None else batch.labels)
             predicted.append(self._predicted(x))
+        labels = np.full(len(pictures), -1) if pictures.labels is None else pictures.labels
         return Shard(
-            np.concatenate(maps), tuple(names), np.concatenate(labels), np.concatenate(predicted).astype(np.int64)
-        ).to_bytes()
+            np.concatenate(maps), pictures.names, labels.astype(np.int64), np.concatenate(predicted).astype(np.int64)
+        )
 
     def _maps(self, x: Any) -> Any:
         options = {} if self.work.layer is None else {"layer": self.work.layer}
@@ -176,7 +184,7 @@ def explain_all(
 
         done = _explain_ray.run(work, left, address=ray_address, workers=workers)
     else:
-        done = ((number, explainer(number)) for number in left)
+        done = explainer.each(left) if left else iter(())
     _keep(folder, done, step(len(left)) if step is not None else contextlib.nullcontext(_nothing), len(left))
     store.write_index(folder)
     return MapStore(folder)
