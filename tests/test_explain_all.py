@@ -129,6 +129,18 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(model, tmp_path, cap
     assert not (tmp_path / "out").exists()
 
 
+def test_a_damaged_index_and_a_damaged_shard_are_said(whole: Path, tmp_path: Path) -> None:
+    for path in whole.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "index.jsonl").write_text("{half a line")
+    with pytest.raises(tfviz.InputError, match=r"index\.jsonl is damaged"):
+        tfviz.open_maps(tmp_path)
+    (tmp_path / "index.jsonl").write_bytes((whole / "index.jsonl").read_bytes())
+    (tmp_path / "maps-000000.npz").write_bytes(b"no archive")
+    with pytest.raises(tfviz.InputError, match=r"maps-000000\.npz is not a whole shard"):
+        tfviz.open_maps(tmp_path)[0]
+
+
 def test_a_folder_without_maps_is_said(tmp_path: Path) -> None:
     with pytest.raises(tfviz.InputError, match=r"holds no maps: there is no job\.json"):
         tfviz.open_maps(tmp_path)

@@ -242,8 +242,10 @@ def _entries(folder: Path) -> Iterator[Entry]:
     except FileNotFoundError:
         yield from _from_shards(folder)
         return
-    for line in text.splitlines():
-        yield Entry(**json.loads(line))
+    try:
+        yield from [Entry(**json.loads(line)) for line in text.splitlines()]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{folder / INDEX} is damaged; delete it, and the shards are read instead.") from error
 
 
 def open_maps(folder: str | os.PathLike[str]) -> MapStore:
