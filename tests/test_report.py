@@ -57,6 +57,42 @@ def table_of(html: str) -> dict[str, str]:
     return json.loads(re.search(r'id="pictures">(.*?)</script>', html, re.S)[1])
 
 
+# Pairs and demands
+
+
+def test_pairs_and_demands_are_there_when_they_were_asked_for(tmp_path):
+    from firmware_tools.results import EngineInfo, Matrix, Pair, PairOp, Threshold
+
+    infos = tuple(EngineInfo("engine", name, f"{EVIL} kernels", "ab") for name in ("tflm", EVIL, "tflm"))
+    pairs = (
+        Pair(0, 1, (PairOp(0, EVIL, 0.5, 4, 20.0), PairOp(1, "pool", 1.0, 0, float("inf"))), 1, 0, 0, 4, 20.0, 0.975),
+        Pair(0, 2, (PairOp(0, "conv", 1.0, 0, float("inf")),), 1, None, None, 0, float("inf"), 1.0),
+        Pair(1, 2, (PairOp(0, "conv", None, None, 31.3),), 0, 0, 0, None, 31.3, None),
+    )
+    demands = (
+        Threshold("op 1", "sqnr_db", ">= 20", 37.0, True),
+        Threshold("run", "ssim", EVIL, None, False),
+    )
+    path = tmp_path / "page.html"
+    write_report(report_factory.comparison(matrix=Matrix(infos, pairs), thresholds=demands), path)
+    text = path.read_text()
+    for sentence in (
+        "tflm 1",
+        "tflm 2",
+        "1 of 2 layers equal",
+        "at most 4 LSB apart",
+        "97.5",
+        "in the worst (conv)",
+    ):
+        assert sentence in text
+    assert "1 of 2 demands are met." in text
+    assert text.index("not measured") < text.index("&gt;= 20")
+    assert not [attrs for tag, attrs in Reader(text).tags if tag == "img" and attrs.get("onerror")]
+    plain = tmp_path / "plain.html"
+    write_report(report_factory.comparison(), plain)
+    assert "Every pair of engines" not in plain.read_text()
+
+
 # Pictures
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmware_tools.report import sections
+from firmware_tools.report import pairs, sections
 from firmware_tools.report.words import engine_heads
 from firmware_tools.report.words import title as title_of
 from firmware_tools.results import Comparison, Sample
@@ -58,9 +58,12 @@ def write_report(
     if shots:
         parts.append(sections.shots_section(shots))
     parts += [sections.layers_section(comparison, shots), sections.table_section(comparison)]
-    dataset = sections.dataset_section(comparison)
-    if dataset:
-        parts.append(dataset)
+    asked = (
+        sections.dataset_section(comparison),
+        pairs.pairs_section(comparison),
+        pairs.thresholds_section(comparison),
+    )
+    parts += [part for part in asked if part is not None]
     parts.append(sections.board_section(comparison, commands))
     write_page(
         out, title or title_of(comparison), parts, footer="Made by firmware-tools. Everything shown is in this file."
