@@ -7,7 +7,7 @@ DEMO := build/demo
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs notebooks bench peers package clean
+.PHONY: help demo test test-slow lint lint-c docs notebooks bench peers package clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,14 @@ lint: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Every C file that runs on a device or beside one; what each program asks stands in .clang-tidy and .cppcheck.
+C := $(wildcard firmware_tools/firmware/nn/*.c firmware_tools/firmware/link/*.c firmware_tools/devices/*.c) \
+    firmware_tools/firmware/ports/posix/port.c
+lint-c:  ## cppcheck and clang-tidy over the C (installed by .ci/run)
+	@cppcheck --std=c99 --enable=warning,style,performance,portability --error-exitcode=1 --quiet \
+	    --suppressions-list=.cppcheck -Ifirmware_tools/firmware -Ifirmware_tools/firmware/nn $(C)
+	@printf '%s\n' $(C) | xargs -P 2 -n 8 clang-tidy --quiet
 
 bench: $(VENV)/.dev  ## speed, memory and accuracy figures, each beside its floor or peer
 	for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -23,6 +23,7 @@ MAX_ELEMENTS = 2**31 - 1
 MAX_OPTION_LENGTH = 64
 MAX_CHANNELS = 2**20
 MAX_NAME = 4096
+MAX_REASON = 500
 # Wide enough for every trained model, narrow enough that products and ratios of scales stay finite in float32.
 MIN_SCALE, MAX_SCALE = 1e-30, 1e15
 
@@ -43,6 +44,22 @@ def read(data: bytes, label: str, name: str) -> Graph:
         raise InputError(f"{label} is a damaged .tflite file ({type(error).__name__} while reading it).") from error
 
 
+# Ops whose options are of a kind that is not named after them.
+_OPTIONS = {
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "L2_POOL_2D": "Pool2DOptions",
+    "L2_NORMALIZATION": "L2NormOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    **dict.fromkeys(("MEAN", "SUM", *(f"REDUCE_{part}" for part in ("MAX", "MIN", "PROD", "ANY"))), "ReducerOptions"),
+}
+# Ops that an interpreter runs with zeros where their options are missing: a stride of 0, a division by 0.
+_NEED_OPTIONS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D", "SOFTMAX"}
+)
+
+
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
@@ -58,6 +75,8 @@ class _Reader:
         self.label = label
 
     def fail(self, reason: str) -> InputError:
+        if len(reason) > MAX_REASON:  # a name, by the file's own word, may be thousands of characters long
+            reason = f"{reason[: MAX_REASON // 2]} ... {reason[-MAX_REASON // 2 :]}"
         return InputError(f"{self.label} cannot be used: {reason}.")
 
     def names_of(self, enumeration: str) -> dict[int, str]:
@@ -89,7 +108,8 @@ class _Reader:
     def text(self, raw: bytes | None) -> str:
         if raw is None:
             return ""
-        return bytes(raw[:MAX_NAME]).decode("utf-8", errors="replace")
+        text = bytes(raw[:MAX_NAME]).decode("utf-8", errors="replace")
+        return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
     def indices(self, length: int, values: Any, limit: int, what: str, *, optional: bool = False) -> tuple[int, ...]:
         if length > MAX_TENSORS:
@@ -211,7 +231,7 @@ class _Reader:
                     layer=layer_name(tensors[outputs[0]].name),
                     inputs=inputs,
                     outputs=outputs,
-                    options=MappingProxyType(self.options(table, unions, enums, what)),
+                    options=MappingProxyType(self.options(table, unions, enums, name, what)),
                     version=version,
                     code=code,
                 )
@@ -235,13 +255,18 @@ class _Reader:
         return name, int(table.Version()), int(value)
 
     def options(
-        self, table: Any, unions: Mapping[int, str], enums: Mapping[str, Mapping[int, str]], what: str
+        self, table: Any, unions: Mapping[int, str], enums: Mapping[str, Mapping[int, str]], name: str, what: str
     ) -> dict[str, Any]:
         kind = unions.get(table.BuiltinOptionsType())
         if kind is None:
             raise self.fail(f"{what} has options of the unknown kind {table.BuiltinOptionsType()}")
         union = table.BuiltinOptions()
+        own = _OPTIONS.get(name, f"{name.replace('_', '')}Options").lower()
+        if kind.lower() != own and kind != "NONE" and own in {known.lower() for known in unions.values()}:
+            raise self.fail(f"{what} carries the options of another op ({kind})")
         if kind == "NONE" or union is None:
+            if name in _NEED_OPTIONS:
+                raise self.fail(f"{what} lacks its options")
             return {}
         accessor = getattr(self.schema, kind)()
         accessor.Init(union.Bytes, union.Pos)

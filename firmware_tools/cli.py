@@ -137,6 +137,7 @@ def build(
     keep_input: Annotated[
         bool, typer.Option("--keep-input", help="Pin the input's memory, so that a second run need not send it again.")
     ] = False,
+    compiler: Annotated[str, typer.Option(help="zig, or gcc: an installed arm-none-eabi-gcc.")] = "zig",
 ) -> None:
     """Build the firmware for a board; say how much flash and RAM it takes; refuse what does not fit."""
     from firmware_tools import graph, memory
@@ -150,7 +151,7 @@ def build(
         described = load(board)
         loaded = graph.load(model)
         port = port_of(described, real=real_port)
-        built = run(loaded, described, out, optimize=optimize, port=port, keep_input=keep_input)
+        built = run(loaded, described, out, optimize=optimize, port=port, keep_input=keep_input, compiler=compiler)
     console.table(("section", "bytes"), [(name, f"{count:,}") for name, count in built.sections.items()])
     for kind in ("flash", "ram"):
         used, free, total = (getattr(built, f"{kind}_{what}") for what in ("bytes", "free", "total"))

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from firmware_tools import boards
 from firmware_tools.boards import Board
-from firmware_tools.build import elf, zig
+from firmware_tools.build import elf, gcc, zig
 from firmware_tools.build.script import linker_script
 from firmware_tools.graph import Graph
 from tfviz.errors import InputError
@@ -39,6 +40,9 @@ _BARE = (
     "-Wl,-e,reset",  # Zig does not take the entry from the linker script
 )
 _OVERFLOW = re.compile(r"region '(\w+)': overflowed by (\d+) bytes")
+COMPILERS = {"zig": zig, "gcc": gcc}
+"""What firmware can be compiled with: modules with `target`, `version` and `compile_and_link`."""
+
 SPEED = "speed"
 """An optimisation level of our own: O2, and weights widened in flash."""
 _OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Oz", SPEED)
@@ -84,6 +88,7 @@ def build(
     optimize: str = "O2",
     port: str = EMULATED,
     keep_input: bool = False,
+    compiler: str = "zig",
 ) -> Build:
     """Build firmware that runs `graph` on `board` and speaks the link's protocol; sources, ELF and map go to `out`.
 
@@ -91,9 +96,11 @@ def build(
     `keep_input` the model's inputs keep their memory to the end of a run, so that a second run of the same input need
     not send it again; that may take a larger arena. `optimize` is the compiler's level, or `"speed"`: O2
     with the weights of convolutions and dense layers widened to int16 in flash, so that the inner loops need not do it.
+    `compiler` is `"zig"`, which pip brings, or `"gcc"`, an installed arm-none-eabi-gcc; both give the same results.
 
     Raises:
-        InputError: no such board, an op that the engine lacks, or a model that does not fit: with the two numbers.
+        InputError: no such board or compiler, an op that the engine lacks, or a model that does not fit: with the two
+            numbers.
     """
     from firmware_tools import codegen, memory
 
@@ -113,6 +120,7 @@ def build(
         name=graph.name,
         optimize=optimize,
         port=port,
+        compiler=compiler,
     )
 
 
@@ -141,18 +149,21 @@ def compile_firmware(
     optimize: str = "O2",
     port: str = EMULATED,
     flags: Sequence[str] = (),
+    compiler: str = "zig",
 ) -> Build:
     """Compile generated `files` with the `kernels` for `board`: what `build` does when the C is there.
 
     `flags` go to the compiler as they are.
     """
+    if compiler not in COMPILERS:
+        raise InputError(f"There is no compiler {compiler!r}; there are {', '.join(COMPILERS)}.")
+    tool = COMPILERS[compiler]
     folder = Path(out)
     script = folder / "link.ld"
     start = zig.FIRMWARE / "ports" / ("start_arm.c" if board.core.architecture == "arm" else "start_riscv.c")
     port_file = zig.FIRMWARE / "ports" / port / "port.c"
     arguments = [
-        f"--target={board.core.target}",
-        f"-mcpu={board.core.cpu}",
+        *tool.target(board.core),
         *_BARE,
         f"-I{zig.FIRMWARE / 'ports' / 'freestanding'}",
         f"-Wl,-T,{script}",
@@ -165,12 +176,12 @@ def compile_firmware(
     write_text(script, linker_script(board))
     target = folder / "firmware.elf"
     try:
-        _compile_once(arguments, files, target, what=f"the firmware for {board.name}")
+        _compile_once(arguments, files, target, what=f"the firmware for {board.name}", tool=tool)
     except zig.CompileError as error:
         _explain_overflow(error, board, name)
         write_text(folder / "build.log", error.output)
         raise
-    return _measure(board, target, arena_bytes=arena_bytes, digest=digest)
+    return _measure(board, target, arena_bytes=arena_bytes, digest=digest, compiler=tool.version())
 
 
 def compile_host(
@@ -246,19 +257,21 @@ def _common(
     ]
 
 
-def _compile_once(arguments: Sequence[str], files: Mapping[str, str], target: Path, *, what: str) -> None:
+def _compile_once(
+    arguments: Sequence[str], files: Mapping[str, str], target: Path, *, what: str, tool: ModuleType = zig
+) -> None:
     """Compile unless `target` is already what these arguments and sources give."""
     stamp = target.with_name(f"{target.name}.stamp")
-    wanted = _identity(arguments, files)
+    wanted = _identity([tool.version(), *arguments], files)
     if target.exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     stamp.unlink(missing_ok=True)
-    zig.compile_and_link(arguments, target, what=what)
+    tool.compile_and_link(arguments, target, what=what)
     write_text(stamp, wanted)
 
 
 def _identity(arguments: Sequence[str], files: Mapping[str, str]) -> str:
-    hashed = hashlib.sha256("\0".join([zig.version(), *arguments, *files.values()]).encode())
+    hashed = hashlib.sha256("\0".join([*arguments, *files.values()]).encode())
     for path in sorted(zig.FIRMWARE.rglob("*.[ch]")):
         hashed.update(path.read_bytes())
     for argument in arguments:
@@ -267,7 +280,7 @@ def _identity(arguments: Sequence[str], files: Mapping[str, str]) -> str:
     return hashed.hexdigest()
 
 
-def _measure(board: Board, target: Path, *, arena_bytes: int, digest: int) -> Build:
+def _measure(board: Board, target: Path, *, arena_bytes: int, digest: int, compiler: str) -> Build:
     image = elf.read(target)
     ram_origin, ram_total = board.ram.usable
     in_ram = [s for s in image.sections if ram_origin <= s.address < ram_origin + ram_total]
@@ -278,7 +291,7 @@ def _measure(board: Board, target: Path, *, arena_bytes: int, digest: int) -> Bu
         board=board,
         elf=target,
         map=listing,
-        compiler=zig.version(),
+        compiler=compiler,
         sections={s.name: s.bytes for s in image.sections},
         flash_bytes=sum(s.bytes for s in stored),
         ram_bytes=sum(s.bytes for s in in_ram),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import metadata, resources, util
 from pathlib import Path
 
+from firmware_tools.boards.cores import Core
 from tfviz.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,11 @@ def version() -> str:
         return "no zig"
 
 
+def target(core: Core) -> list[str]:
+    """What tells the compiler of `core`."""
+    return [f"--target={core.target}", f"-mcpu={core.cpu}"]
+
+
 def compile_and_link(arguments: Sequence[str], output: Path, *, what: str) -> None:
     """Compile and link C in one call; the output file appears whole or not at all.
 
@@ -45,9 +51,18 @@ def compile_and_link(arguments: Sequence[str], output: Path, *, what: str) -> No
     """
     if util.find_spec("ziglang") is None:
         raise CompileError("No C compiler: pip install ziglang, or this package with [firmware].", "")
+    run([sys.executable, "-m", "ziglang", "cc", *arguments], output, what=what)
+
+
+def run(command: Sequence[str], output: Path, *, what: str) -> None:
+    """Run a compiler's `command`; what it writes becomes `output` whole or not at all.
+
+    Raises:
+        CompileError: it refuses; one sentence with its first error.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{os.getpid()}-{output.name}")
-    command = [sys.executable, "-m", "ziglang", "cc", *arguments, "-o", str(partial)]
+    command = [*command, "-o", str(partial)]
     log.debug("%s", " ".join(command))
     try:
         result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)

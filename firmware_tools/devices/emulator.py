@@ -49,6 +49,7 @@ class EmulatedBoard(Device):
         folder: where sources, ELF and map are kept; default: the user's cache.
         optimize: the compiler's level.
         keep_input: pin the inputs' memory, so that a second run of the same input does not send it again.
+        compiler: `"zig"`, or `"gcc"` for an installed arm-none-eabi-gcc.
         fault: what is wrong with the line (`bad_line.parse`), for trying what happens then.
 
     Attributes:
@@ -66,6 +67,7 @@ class EmulatedBoard(Device):
         folder: str | os.PathLike[str] | None = None,
         optimize: str = "O2",
         keep_input: bool = False,
+        compiler: str = "zig",
         fault: str | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
@@ -73,9 +75,11 @@ class EmulatedBoard(Device):
 
         loaded = graph.load(model)
         board = boards.load(board) if isinstance(board, str) else board
-        target = f"{board.name}-{optimize}{'-kept' * keep_input}"
+        target = f"{board.name}-{optimize}{'-kept' * keep_input}{'-gcc' * (compiler == 'gcc')}"
         place = build.cache_folder(loaded, target) if folder is None else folder
-        self.build: Build = build.build(loaded, board, place, optimize=optimize, keep_input=keep_input)
+        self.build: Build = build.build(
+            loaded, board, place, optimize=optimize, keep_input=keep_input, compiler=compiler
+        )
         self.machine = Machine(board, elf.read(self.build.elf))
         line = EmulatorTransport(self.machine, blocks=BLOCKS + _generous(loaded))
         super().__init__(line, loaded, digest=self.build.digest, timing=timing, fault=fault)

@@ -1,8 +1,30 @@
-"""Faults of the TensorFlow Lite Micro wheel that would end this process, kept away from it."""
+"""What would end this process within an interpreter, kept away from it."""
 
 from typing import Any
 
 from firmware_tools.graph import Graph, Op
+from tfviz.errors import InputError
+
+
+def refuse_fatal(graph: Graph) -> None:
+    """Refuse a model on which LiteRT and TensorFlow Lite Micro do not fail but abort.
+
+    Raises:
+        InputError: a softmax so flat that its multiplier, which has to be above 1, is none.
+    """
+    for op in graph.ops:
+        if op.name not in ("SOFTMAX", "LOG_SOFTMAX") or not op.inputs or op.inputs[0] < 0:
+            continue
+        logits = graph.tensors[op.inputs[0]]
+        if logits.dtype == "float32" or len(logits.scale) != 1:
+            continue
+        beta = float(op.options.get("beta", 1.0))
+        # Five integer bits of 32 (softmax.cc of either): scale * beta * 2^26.
+        if not float(logits.scale[0]) * beta * 2.0**26 > 1:
+            raise InputError(
+                f"{graph.name} has a {op.name} (op {op.index}, layer '{op.layer}') with beta {beta:g} and an input "
+                f"scale of {float(logits.scale[0]):g}, too small to tell values apart; the file is damaged."
+            )
 
 
 def _crashes(op: Op) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from firmware_tools import graph as graphs
 from firmware_tools.graph import Graph
 from firmware_tools.reference.desktop import DesktopEngine, Interpreter, KernelSet
-from firmware_tools.reference.known_faults import avoided
+from firmware_tools.reference.known_faults import avoided, refuse_fatal
 from firmware_tools.reference.native import caught_stderr
 from tfviz.errors import InputError
 from tfviz.trace import Array
@@ -53,7 +53,9 @@ def has_tflm() -> bool:
 
 
 def _graph(model: Model) -> Graph:
-    return model if isinstance(model, Graph) else graphs.load(model)
+    graph = model if isinstance(model, Graph) else graphs.load(model)
+    refuse_fatal(graph)
+    return graph
 
 
 def _litert(name: str, kernels: KernelSet, resolver: str, model: Model) -> DesktopEngine:
@@ -66,10 +68,11 @@ def _litert(name: str, kernels: KernelSet, resolver: str, model: Model) -> Deskt
 def check_shapes(data: bytes, graph: Graph) -> None:
     """Refuse a file whose shapes contradict its ops: TensorFlow Lite Micro believes them and would write past the end.
 
-    LiteRT infers every shape from the inputs; where it refuses the file for reasons of its own nothing is checked.
+    LiteRT infers every shape from the inputs. Where it refuses the file for reasons of its own, as it does with some
+    that TensorFlow Lite Micro runs, the checks of the built-in engine stand in; what neither takes ends here.
 
     Raises:
-        InputError: a tensor's shape is not what its op makes.
+        InputError: a tensor's shape is not what its op makes, or nobody takes the file.
     """
     with caught_stderr():
         from ai_edge_litert import interpreter
@@ -79,7 +82,8 @@ def check_shapes(data: bytes, graph: Graph) -> None:
                 model_content=data, experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF
             )
             made.allocate_tensors()
-        except (ValueError, RuntimeError):
+        except (ValueError, RuntimeError) as error:
+            _refuse_what_nobody_takes(graph, error)
             return
     inferred = {detail["index"]: [int(size) for size in detail["shape"]] for detail in made.get_tensor_details()}
     for op in graph.ops:
@@ -91,6 +95,17 @@ def check_shapes(data: bytes, graph: Graph) -> None:
                     f"{graph.name} gives tensor '{tensor.name}' the shape {list(tensor.shape)}, but op {op.index} "
                     f"({op.name}) makes {shape}; the file is damaged."
                 )
+
+
+def _refuse_what_nobody_takes(graph: Graph, error: Exception) -> None:
+    from firmware_tools import codegen
+
+    refused = codegen.check(graph)
+    if refused:
+        raise InputError(
+            f"{graph.name} is not given to TensorFlow Lite Micro, which would believe it: {refused[0]} "
+            f"LiteRT does not take it either: {_sentence(error)}"
+        ) from error
 
 
 class _LiteRT:

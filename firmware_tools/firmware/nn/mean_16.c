@@ -7,7 +7,8 @@ static int32_t sum_of(const nn_mean_shape *s, const int16_t *input)
     for (int32_t i = 0; i < s->reduced_0; i++) {
         for (int32_t j = 0; j < s->reduced_1; j++) {
             for (int32_t k = 0; k < s->reduced_2; k++) {
-                sum += (uint32_t)input[i * s->reduced_step_0 + j * s->reduced_step_1 + k * s->reduced_step_2];
+                const int32_t value = input[i * s->reduced_step_0 + j * s->reduced_step_1 + k * s->reduced_step_2];
+                sum += (uint32_t)value;
             }
         }
     }

@@ -1,5 +1,5 @@
 /* The desktop as a device: the link on standard input and output. Ends when the host closes the pipe. */
-#define _POSIX_C_SOURCE 199309L
+#define _POSIX_C_SOURCE 199309L // NOLINT(bugprone-reserved-identifier,cert-dcl*): POSIX names it
 #include "../../link/port.h"
 
 #include <stdlib.h>
