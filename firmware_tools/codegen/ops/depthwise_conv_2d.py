@@ -60,4 +60,4 @@ def depthwise_conv_2d(node: Node) -> Lowered:
     covered = (height - 1) * window["dilation_height"] + 1
     places = (output.shape[2] - 1) * window["stride_width"] + (width - 1) * window["dilation_width"] + 1
     # A pointer takes 4 bytes on every board; 8 where the same C runs on a desktop.
-    return Lowered((call,), scratch=8 * (height + height * width + covered * places))
+    return Lowered((call,), scratch=8 * (height + height * width + covered * places) + 4)
