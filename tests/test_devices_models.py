@@ -134,3 +134,8 @@ def test_a_model_whose_constants_are_larger_than_the_boards_flash_is_refused(mod
 def test_resnet8_is_exact_on_every_board(name, model, photograph, reference, tmp_path):
     with EmulatedBoard(name, model, folder=tmp_path) as device:
         assert same_steps(device.run(feed(device, photograph)), reference)
+
+
+def test_the_stack_is_measured_and_far_from_its_end(device, photograph):
+    device.run(feed(device, photograph))
+    assert 100 < device.machine.stack_used() < device.build.stack_bytes // 4

@@ -11,7 +11,7 @@ from tflite_files import KINDS, NOT_IN_TFLM, WITHIN_ULP, random_ops
 from tflm import Reference, inputs_for
 
 from firmware_tools import graph
-from firmware_tools.codegen import numerics
+from firmware_tools.codegen import numerics, weights
 from firmware_tools.codegen.model import KERNELS
 
 MLPERF = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
@@ -163,6 +163,20 @@ MULTIPLYING = ("conv", "depthwise", "dense", "binary")
 def test_instructions_and_their_c_twins_give_the_same_bytes(optimize, folder):
     data, _ = random_ops(MULTIPLYING, range(700, 708))
     assert_exact_on("nano33ble", data, folder / f"twins-{optimize}", optimize)
+
+
+def test_channels_without_weights_are_given_numbers_that_the_quick_way_can_take():
+    rng = np.random.default_rng(4)
+    sizes = np.array([0, 0, 0, 9, 0])
+    bias = np.array([2**30 + 128, -(2**30), 77, 5, 12])
+    scales = np.array([[2**30, -22], [2**31 - 1, -22], [2**30 + 5, -3], [0, 0], [0, 0]])
+    new_bias, new_scales = weights.settled(sizes, bias, scales)
+    assert weights.quick(sizes, new_bias, new_scales, -128, 127)
+    for channel in range(5):
+        product = 0 if channel != 3 else int(rng.integers(-1000, 1000))
+        before = weights.requantized(int(bias[channel]) + product, *scales[channel].tolist())
+        after = weights.requantized(int(new_bias[channel]) + product, *new_scales[channel].tolist())
+        assert before == after
 
 
 @pytest.mark.parametrize("kind", ["conv", "dense"])

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,25 @@ class _State(ctypes.Structure):
     )
 
 
-class Counter:
-    """Hooks an emulator's blocks; `opens_at` is the address of the function that calls an op."""
+Cost = Callable[[bytes], int]
 
-    def __init__(self, emulator: Any, code_start: int, code: bytes, opens_at: int, *, native: bool = True) -> None:
+
+class Counter:
+    """Hooks an emulator's blocks; `opens_at` is the address of the function that calls an op.
+
+    With `cost`, a block counts for what that says of its bytes instead of for its instructions, and Python counts.
+    """
+
+    def __init__(
+        self,
+        emulator: Any,
+        code_start: int,
+        code: bytes,
+        opens_at: int,
+        *,
+        native: bool = True,
+        cost: Cost | None = None,
+    ) -> None:
         riscv = emulator._arch == unicorn.UC_ARCH_RISCV
         self._code = ctypes.create_string_buffer(code, len(code))
         halves = len(code) // 2 + 1
@@ -68,7 +84,8 @@ class Counter:
             is_riscv=riscv,
         )
         self._lengths: dict[tuple[int, int], int] = {}
-        callback = _library() if native else None
+        self._cost = cost or functools.partial(count_instructions, riscv=riscv)
+        callback = _library() if native and cost is None else None
         if callback is None:
             emulator.hook_add(unicorn.UC_HOOK_BLOCK, self._python_block)
         else:
@@ -131,9 +148,7 @@ class Counter:
         key = (address, size)
         if key not in self._lengths:
             start = address - self._state.code_start
-            self._lengths[key] = count_instructions(
-                self._code.raw[start : start + size], riscv=bool(self._state.is_riscv)
-            )
+            self._lengths[key] = self._cost(self._code.raw[start : start + size])
         return self._lengths[key]
 
 

@@ -13,7 +13,7 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 
 from firmware_tools.boards import Board, Region
 from firmware_tools.build.elf import Elf
-from firmware_tools.devices.counting import Counter
+from firmware_tools.devices.counting import Cost, Counter
 from tfviz.errors import InputError, LinkError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ _ACCESS = {
 }
 
 
+_PAINT = b"\xa5"
+
+
 class FaultError(LinkError):
     """The firmware did what its core or memory does not allow. `address` is None where it was not a memory access."""
 
@@ -45,7 +48,7 @@ class FaultError(LinkError):
 class Machine:
     """One emulated core with its memory; several live side by side in a process."""
 
-    def __init__(self, board: Board, elf: Elf, *, native: bool = True) -> None:
+    def __init__(self, board: Board, elf: Elf, *, native: bool = True, cost: Cost | None = None) -> None:
         self.board = board
         self._elf = elf
         self._arm = board.core.architecture == "arm"
@@ -58,14 +61,14 @@ class Machine:
         self._map()
         self._emulator.hook_add(_INVALID, self._invalid)
         start, code = _code(board, elf)
-        self._counter = Counter(self._emulator, start, code, elf.symbol("nn_execute").address, native=native)
+        self._counter = Counter(self._emulator, start, code, elf.symbol("nn_execute").address, native=native, cost=cost)
         self.reset()
 
     def reset(self) -> None:
         """What the chip does at reset; RAM then holds what nobody should rely on."""
         for region in self.board.regions:
             if region.kind == "ram":
-                self._emulator.mem_write(region.origin, b"\xa5" * region.length)
+                self._emulator.mem_write(region.origin, _PAINT * region.length)
         for segment in self._elf.segments:
             if segment.data:
                 self._emulator.mem_write(segment.address, segment.data)
@@ -114,6 +117,11 @@ class Machine:
     def take_instructions(self) -> int:
         """Instructions that ops executed since the last call."""
         return self._counter.take()
+
+    def stack_used(self) -> int:
+        """Most bytes of the stack in use at any time since reset: those that are no longer as RAM was painted."""
+        section = next(section for section in self._elf.sections if section.name == ".stack")
+        return len(self.memory(section.address, section.bytes).lstrip(_PAINT))
 
     def memory(self, address: int, count: int) -> bytes:
         """Bytes of the board's memory, for tests and diagnosis; not a part of the link."""

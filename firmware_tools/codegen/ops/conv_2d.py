@@ -31,6 +31,8 @@ def conv_2d(node: Node) -> Lowered:
     low, high = node.activation(output)
     scales = weights.scales(node, image, kernel, output)
     bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
+    sizes = weights.sizes(rows)
+    bias, scales = weights.settled(sizes, bias, scales)
     shape = {
         "batches": image.shape[0],
         "input_height": image.shape[1],
@@ -48,7 +50,7 @@ def conv_2d(node: Node) -> Lowered:
         "activation_min": low,
         "activation_max": high,
         "scale_step": int(len(scales) > 1),
-        "quick": weights.quick(weights.sizes(rows), bias, scales, low, high),
+        "quick": weights.quick(sizes, bias, scales, low, high),
     }
     packed = np.concatenate([weights.in_turns(part, 2, wide=node.wide) for part in np.split(rows, groups)])
     kind = "_wide" if node.wide else ""

@@ -29,6 +29,8 @@ def depthwise_conv_2d(node: Node) -> Lowered:
     low, high = node.activation(output)
     scales = weights.scales(node, image, kernel, output)
     bias = weights.folded_bias(node, 2, zero_point_of(image), taps.sum(axis=0, dtype="int64"))
+    sizes = weights.sizes(taps.T)
+    bias, scales = weights.settled(sizes, bias, scales)
     shape = {
         "batches": image.shape[0],
         "input_height": image.shape[1],
@@ -44,7 +46,7 @@ def depthwise_conv_2d(node: Node) -> Lowered:
         "activation_min": low,
         "activation_max": high,
         "scale_step": int(len(scales) > 1),
-        "quick": weights.quick(weights.sizes(taps.T), bias, scales, low, high),
+        "quick": weights.quick(sizes, bias, scales, low, high),
     }
     call = Call(
         function="nn_depthwise_conv_2d",

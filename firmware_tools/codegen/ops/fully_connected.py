@@ -46,6 +46,9 @@ def fully_connected(node: Node) -> Lowered:
     sums = matrix.sum(axis=1, dtype="int64") - zero_point * depth
     bias = weights.folded_bias(node, 2, zero_point_of(inputs), sums)
     scales = _scales(node)
+    sizes = weights.sizes(rows)
+    if zero_point == 0:
+        bias, scales = weights.settled(sizes, bias, scales)
     shape = {
         "batches": batches,
         "depth": depth,
@@ -56,7 +59,7 @@ def fully_connected(node: Node) -> Lowered:
         "activation_min": low,
         "activation_max": high,
         "scale_step": int(per_unit),
-        "quick": int(zero_point == 0) and weights.quick(weights.sizes(rows), bias, scales, low, high),
+        "quick": int(zero_point == 0) and weights.quick(sizes, bias, scales, low, high),
     }
     kind = "_wide" if node.wide else ""
     call = Call(

@@ -14,23 +14,23 @@ static inline int8_t *copied(const int8_t *from, int32_t n, int8_t *to)
     return to;
 }
 
-static inline int8_t *outside(const nn_conv_2d_shape *s, int32_t n, int8_t *to)
+static inline int8_t *filled(int32_t value, int32_t n, int8_t *to)
 {
-    for (const int8_t value = (int8_t)s->input_zero_point; n > 0; n--) {
-        *to++ = value;
+    for (; n > 0; n--) {
+        *to++ = (int8_t)value;
     }
     return to;
 }
 
-/* One row of the filter: `width` taps of `depth` bytes from image row `row`, the first at pixel x. */
-static int8_t *fill_row(const nn_conv_2d_shape *s, const int8_t *row, int32_t x, int32_t depth, int8_t *to)
+/* One row of the filter: its taps of `depth` bytes from image row `row`, the first at pixel x. */
+__attribute__((noinline)) static int8_t *fill_row(const nn_conv_2d_shape *s, const int8_t *row, int32_t x, int32_t depth,
+                                                  int8_t *to)
 {
-    const int32_t apart = s->dilation_width, width = s->input_width, pixel = s->input_depth;
-    for (int32_t tap = s->filter_width; tap > 0; tap--, x += apart) {
-        if (x >= 0 && x < width) {
-            to = copied(row + x * pixel, depth, to);
+    for (int32_t tap = s->filter_width; tap > 0; tap--, x += s->dilation_width) {
+        if (x >= 0 && x < s->input_width) {
+            to = copied(row + x * s->input_depth, depth, to);
         } else {
-            to = outside(s, depth, to);
+            to = filled(s->input_zero_point, depth, to);
         }
     }
     return to;
@@ -40,16 +40,23 @@ static int8_t *fill_row(const nn_conv_2d_shape *s, const int8_t *row, int32_t x,
 static void fill_column(const nn_conv_2d_shape *s, const int8_t *input, int32_t y, int32_t x, int8_t *column)
 {
     const int32_t depth = s->input_depth / s->groups, row = s->input_width * s->input_depth;
-    const int32_t image_x = x * s->stride_width - s->pad_left, image_y = y * s->stride_height - s->pad_top;
-    const int32_t last = image_x + (s->filter_width - 1) * s->dilation_width;
-    const int whole = s->dilation_width == 1 && s->groups == 1 && image_x >= 0 && last < s->input_width;
-    const int32_t bytes = s->filter_width * depth;
-    for (int32_t tap = 0; tap < s->filter_height; tap++) {
-        const int32_t at = image_y + tap * s->dilation_height;
+    const int32_t image_x = x * s->stride_width - s->pad_left, value = s->input_zero_point;
+    /* Bytes of a row of the filter, before, in and behind the image, for taps beside each other. */
+    const int32_t all = s->filter_width * depth;
+    const int32_t before = nn_min(nn_max(-image_x * depth, 0), all);
+    const int32_t behind = nn_min(nn_max((image_x - s->input_width) * depth + all, 0), all - before);
+    const int32_t inside = all - before - behind, from = image_x * depth + before;
+    const int beside = s->dilation_width == 1 && s->groups == 1;
+    int32_t at = y * s->stride_height - s->pad_top;
+    for (int32_t tap = s->filter_height; tap > 0; tap--, at += s->dilation_height) {
         if (at < 0 || at >= s->input_height) {
-            column = outside(s, bytes, column);
-        } else if (whole) {
-            column = copied(input + at * row + image_x * depth, bytes, column);
+            column = filled(value, all, column);
+        } else if (inside == all && beside) {
+            column = copied(input + at * row + from, all, column);
+        } else if (beside) {
+            column = filled(value, before, column);
+            column = copied(input + at * row + from, inside, column);
+            column = filled(value, behind, column);
         } else {
             column = fill_row(s, input + at * row, image_x, depth, column);
         }

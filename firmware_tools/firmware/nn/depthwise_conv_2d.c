@@ -132,9 +132,10 @@ OWN_REGISTERS static void add_taps(const nn_depthwise *d, int32_t at, int32_t su
 OWN_REGISTERS static void row_of_nine(const nn_depthwise *d, const int32_t bias[LANES], const nn_scale scales[LANES],
                                       int8_t *output)
 {
+    const int32_t stride = d->stride, depth = d->s->output_depth;
     const int32_t odd = 2 * d->range.zero_point + 1;
     const int16_t *row0 = d->rows[0], *row1 = d->rows[1], *row2 = d->rows[2];
-    for (int32_t x = d->s->output_width; x > 0; x--, output += d->s->output_depth) {
+    for (int32_t x = d->s->output_width; x > 0; x--, output += depth) {
         nn_lanes l = {row0, d->weights, (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3]};
         one_tap(&l);
         one_tap(&l);
@@ -147,13 +148,14 @@ OWN_REGISTERS static void row_of_nine(const nn_depthwise *d, const int32_t bias[
         one_tap(&l);
         one_tap(&l);
         one_tap(&l);
-        output[0] = nn_scale_down((int32_t)l.s0, scales[0], odd);
-        output[1] = nn_scale_down((int32_t)l.s1, scales[1], odd);
-        output[2] = nn_scale_down((int32_t)l.s2, scales[2], odd);
-        output[3] = nn_scale_down((int32_t)l.s3, scales[3], odd);
-        row0 += d->stride;
-        row1 += d->stride;
-        row2 += d->stride;
+        const nn_scale scale0 = scales[0], scale1 = scales[1], scale2 = scales[2], scale3 = scales[3];
+        output[0] = nn_scale_down((int32_t)l.s0, scale0, odd);
+        output[1] = nn_scale_down((int32_t)l.s1, scale1, odd);
+        output[2] = nn_scale_down((int32_t)l.s2, scale2, odd);
+        output[3] = nn_scale_down((int32_t)l.s3, scale3, odd);
+        row0 += stride;
+        row1 += stride;
+        row2 += stride;
     }
 }
 
@@ -172,6 +174,14 @@ static void one_row(const nn_depthwise *d, const int32_t bias[LANES], const nn_s
     }
 }
 
+static inline int32_t wrapped(int32_t at, int32_t all)
+{
+    while (at >= all) {
+        at -= all;
+    }
+    return at;
+}
+
 /* Four channels of one image. */
 static void four_channels(const nn_depthwise *d, const int8_t *image, const int32_t *bias, const nn_scale *scales,
                           int8_t *output)
@@ -183,19 +193,24 @@ static void four_channels(const nn_depthwise *d, const int8_t *image, const int3
         lane_bias[i] = bias[d->channel + i];
         lane_scales[i] = scales[(d->channel + i) * s->scale_step];
     }
+    const int32_t row = LANES * d->width, apart = row * s->dilation_height, down = row * s->stride_height;
+    const int32_t all = row * d->covered;
     fill(d->ring, d->covered * d->width, s->input_zero_point); /* the margins stay so */
-    int32_t filled = 0; /* rows from the filter's first one on, that were in the ring */
-    for (int32_t y = 0; y < s->output_height; y++) {
-        const int32_t top = y * s->stride_height;
-        for (filled = nn_max(filled, top); filled < top + d->covered; filled++) {
-            fill_row(d, image, filled - s->pad_top, d->ring + LANES * d->width * (filled % d->covered));
+    int32_t first = 0, next = 0; /* where in the ring the filter's first row is, and where the next row will be */
+    int32_t filled = -s->pad_top, bottom = d->covered - s->pad_top;
+    for (int32_t y = 0; y < s->output_height; y++, bottom += s->stride_height) {
+        for (; filled < bottom; filled++) {
+            fill_row(d, image, filled, d->ring + next);
+            next = wrapped(next + row, all);
         }
-        int32_t slot = top % d->covered;
-        for (int32_t fy = 0; fy < s->filter_height; fy++, slot += s->dilation_height) {
-            d->rows[fy] = d->ring + LANES * d->width * (slot < d->covered ? slot : slot - d->covered);
+        int32_t at = first;
+        for (int32_t fy = 0; fy < d->height; fy++) {
+            d->rows[fy] = d->ring + at;
+            at = wrapped(at + apart, all);
         }
         one_row(d, lane_bias, lane_scales, output + d->channel);
         output += s->output_width * s->output_depth;
+        first = wrapped(first + down, all);
     }
 }
 

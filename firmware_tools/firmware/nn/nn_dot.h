@@ -23,7 +23,7 @@ typedef void (*nn_dot)(const int16_t *activations, const void *weights, int32_t 
                        int32_t channels, int32_t *sums);
 
 /* Sums that a kernel holds before it turns them into bytes. */
-enum { NN_BLOCK = 16 };
+enum { NN_BLOCK = 32 };
 
 /* sums[p * NN_BLOCK + c] = bias[c] + pixel p times channel c; both pixels, and two channels each, lie in turns. */
 void nn_dot_2x2(const int16_t *activations, const void *weights, int32_t quads, const int32_t *bias, int32_t channels,

@@ -36,10 +36,12 @@ void nn_dot_2x2_wide(const int16_t *activations, const void *weights, int32_t qu
     for (const int32_t *end = bias + channels; bias < end; bias += 2, sums += 2) {
         nn_state s = {activations, w, (uint32_t)bias[0], (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[1]};
         w += 8 * quads;
-        if (quads & 1) {
+        for (int32_t left = quads & 3; left > 0; left--) {
             one_quad(&s);
         }
         while (s.w != w) {
+            one_quad(&s);
+            one_quad(&s);
             one_quad(&s);
             one_quad(&s);
         }

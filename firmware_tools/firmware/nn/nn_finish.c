@@ -19,8 +19,8 @@ void nn_finish(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_
         return;
     }
     const int32_t odd = 2 * range->zero_point + 1, step = range->scale_step;
-    for (const int8_t *end = output + n; output != end; output++, sums++, scales += step) {
-        *output = nn_scale_down(*sums, *scales, odd);
+    for (; n > 0; n--, scales += step) {
+        *output++ = nn_scale_down(*sums++, *scales, odd);
     }
 }
 
@@ -33,9 +33,9 @@ void nn_finish_two(const int32_t *sums, int32_t n, const nn_scale *scales, const
         return;
     }
     const int32_t odd = 2 * range->zero_point + 1, step = range->scale_step;
-    for (const int32_t *end = sums + n; sums != end; sums++, scales += step) {
+    for (; n > 0; n--, scales += step) {
         const nn_scale scale = *scales;
-        const int32_t sum0 = sums[0], sum1 = sums[NN_BLOCK];
+        const int32_t sum1 = sums[NN_BLOCK], sum0 = *sums++;
         *output0++ = nn_scale_down(sum0, scale, odd);
         *output1++ = nn_scale_down(sum1, scale, odd);
     }

@@ -55,6 +55,9 @@ static inline int32_t nn_requantize(int32_t x, nn_scale scale)
     return (y >> -scale.shift) + ((y >> (-scale.shift - 1)) & 1); /* nn_rounding_shift without its branch */
 }
 
+/* x, held within int8. */
+static inline int8_t nn_held(int32_t x) { return (int8_t)nn_max(nn_min(x, INT8_MAX), INT8_MIN); }
+
 /* round(a * b / 2^32), halves upward: one instruction, SMMULR, where the core has it. */
 static inline int32_t nn_high_word(int32_t a, int32_t b)
 {
@@ -77,7 +80,7 @@ static inline int32_t nn_halves_down(int32_t x) { return x + (x >> 31); }
 static inline int8_t nn_scale_down(int32_t sum, nn_scale scale, int32_t odd)
 {
     const int32_t y = nn_halves_down(nn_high_word(sum * 2, scale.multiplier));
-    return (int8_t)nn_max(nn_min(((y >> ~scale.shift) + odd) >> 1, INT8_MAX), INT8_MIN); /* ~shift = -shift - 1 */
+    return nn_held(((y >> ~scale.shift) + odd) >> 1); /* ~shift = -shift - 1 */
 }
 
 /* zero_point + x, held within [low, high], which lies within int8. */
