@@ -77,7 +77,7 @@ def requantized(value: int, multiplier: int, shift: int) -> int:
     """What `nn_requantize` gives, for a shift of 0 or below.
 
     >>> requantized(-6, 2**30, -1), requantized(5, 2**30, -1)
-    (-2, 1)
+    (-2, 2)
     """
     high = (value * multiplier + 2**30) >> 31
     if shift >= 0:
