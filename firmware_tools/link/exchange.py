@@ -5,6 +5,7 @@ All time-outs, retries and the frame size are decided here; the device only answ
 """
 
 import dataclasses
+import math
 import random
 import struct
 import time
@@ -14,14 +15,15 @@ from typing import TypeVar
 from firmware_tools.link import messages
 from firmware_tools.link.framing import Deframer, Frame, encode
 from firmware_tools.link.messages import ANSWER, Kind, Refusal
-from firmware_tools.link.patience import AFTER_DAMAGE, DEFAULT_TIMING, Timing, Wait
+from firmware_tools.link.patience import AFTER_DAMAGE, AFTER_LAST, DEFAULT_TIMING, Quality, Rhythm, Timing, Wait
 from firmware_tools.link.transport import Transport
 from tfviz.errors import LinkError
 
 _Answer = TypeVar("_Answer")
 SMALLEST_CHUNK = 16
 """Bytes of data below which frames do not shrink, however bad the line."""
-_GROWS_AFTER = 32
+_PROMPT = frozenset({Kind.TENSORS, Kind.OPS, Kind.INPUT, Kind.READ, Kind.WRITE, Kind.STATS})
+"""What costs the device no work: it answers at once. HELLO and DIGEST compute CRCs of any length, RUN and NEXT run."""
 _ERROR = struct.Struct("<BBI")
 
 
@@ -63,8 +65,9 @@ class Exchange:
         self._nonce = 0
         self._sequence = self._random.randrange(1 << 16)
         self._largest = SMALLEST_CHUNK
-        self._clean = 0
+        self._quality = Quality()
         self._on_the_way = 0
+        self._rhythm = Rhythm()
         self._began = time.monotonic()
 
     @property
@@ -75,17 +78,29 @@ class Exchange:
     def _request(self, kind: Kind, payload: bytes, *, patience: float | None = None) -> bytes:
         """Send the same frame until its answer comes; the device knows a repeat by its content."""
         frame = self._frame(kind, payload)
-        wait = Wait(self.timing, self.timing.request if patience is None else patience)
+        wait = self._wait(kind, patience)
         while True:
             answer = self._attempt(frame, wait.quiet)
             if answer is not None:
                 return answer
             self._repeat(kind, wait)
 
+    def _wait(self, kind: Kind, patience: float | None = None, *, size: int = 0) -> Wait:
+        """A new wait for an answer: short where the device is known to be quick, patient where the line is silent."""
+        quiet = min(self.timing.quiet, self._rhythm.quiet) if kind in _PROMPT else self.timing.quiet
+        bad = self.chunk < self._largest  # it has lost something lately: silence is rather a loss than a busy device
+        return Wait(
+            self.timing,
+            self.timing.request if patience is None else patience,
+            size=size,
+            quiet=quiet,
+            growth=(1.0 if kind in _PROMPT else 1.3) if bad else 2.0,
+        )
+
     def _repeat(self, kind: Kind, wait: Wait) -> None:
         """Count a repeat of a request, or give up with one sentence."""
         try:
-            wait.again(alive=self._alive)
+            wait.again(arrived=self._arrived)
         except TimeoutError as error:
             raise LinkError(
                 f"{self.transport.name}: no answer to {kind.name} {error}; {self._where()}. {self._advice()}"
@@ -146,28 +161,39 @@ class Exchange:
             error.args = (self.located(sentence.removesuffix(".")), *error.args[1:])
         return error
 
-    def _answers(self, request: Frame, quiet: float) -> Iterator[Frame]:
-        """Answers to `request` as they come, until nothing comes for `quiet` seconds; other frames are dropped."""
-        damaged = self.damaged
-        quiet += (self._on_the_way + self.chunk) / self.timing.bytes_per_second
+    def _answers(self, request: Frame, quiet: float, *, expected: int = 1) -> Iterator[Frame]:
+        """The `expected` answers to `request` as they come, until nothing comes for `quiet` seconds; drops all others.
+
+        After a damaged frame the rest is not waited for as long, and hardly at all where that was the last one.
+        """
+        line_time = self.chunk / self.timing.bytes_per_second
+        quiet += line_time + self._on_the_way / self.timing.bytes_per_second
         self._on_the_way = 0
-        self._alive = False
-        silent_since = time.monotonic()
+        self._arrived = None
+        before, good = self.damaged, 0
+        silent_since = sent = time.monotonic()
         while (left := silent_since + quiet - time.monotonic()) > 0:
+            damaged = self.damaged - before
             data = self._receive(left)
             if not data:
                 return
             for frame in self._deframer.feed(data):
                 if self._answers_to(request, frame):
                     self.counters.answers += 1
+                    good += 1
                     silent_since = time.monotonic()
+                    if self._arrived is None and (request.kind in _PROMPT or self._rhythm.quiet == math.inf):
+                        self._rhythm.heard(silent_since - sent)
                     yield frame
-            if self.damaged > damaged and not self._alive:
-                self._alive = True
+            if damaged < self.damaged - before <= expected:  # and not for ever: noise is no answer
                 silent_since = time.monotonic()
-                quiet = min(quiet, AFTER_DAMAGE + self.chunk / self.timing.bytes_per_second)
+                if self._arrived is None:
+                    self._arrived = silent_since - sent
+                last = good + self.damaged - before >= expected and request.kind in _PROMPT
+                quiet = min(quiet, (AFTER_LAST if last else AFTER_DAMAGE) + line_time)
 
-    _alive = False
+    _arrived: float | None = None
+    """Seconds after which something damaged came of the last attempt; None where it brought nothing of the kind."""
 
     def _answers_to(self, request: Frame, frame: Frame) -> bool:
         if frame.sequence != request.sequence:
@@ -209,12 +235,7 @@ class Exchange:
                 f"({error}); the device speaks another version of the protocol."
             ) from error
 
-    def _grow(self) -> None:
-        self._clean += 1
-        if self._clean >= _GROWS_AFTER:
-            self._clean = 0
-            self.chunk = min(2 * self.chunk, self._largest)
-
-    def _shrink(self) -> None:
-        self._clean = 0
-        self.chunk = max(self.chunk // 2, SMALLEST_CHUNK)
+    def _went(self, size: int, lost: int) -> None:
+        """So many bytes of data went over the line, in frames of which some got lost: the next are as long as pays."""
+        self._quality.add(size, lost)
+        self.chunk = max(SMALLEST_CHUNK, min(self._largest, self._quality.best))

@@ -20,7 +20,7 @@ from firmware_tools.link.messages import (
     Stats,
     TensorRow,
 )
-from firmware_tools.link.patience import DEFAULT_TIMING, Timing, Wait
+from firmware_tools.link.patience import DEFAULT_TIMING, Timing
 from firmware_tools.link.transport import Transport
 from tfviz.errors import LinkError
 
@@ -32,6 +32,8 @@ _DIGESTS = 9
 """Names of one DIGEST: what a payload of 32 bytes, the least that a device may take, has room for."""
 _LAST_GOOD, _EARLIER = "the last good op was", " of the run before"
 _PATIENCE = 120.0
+_WORTH = 256
+"""Bytes between two lost frames that are rather read again than left out by a request of their own."""
 _MOST_WARY = 64
 
 
@@ -56,6 +58,7 @@ class Session(Exchange):
         self._unproven: _Inputs = ()  # sent without answers: RUN's CRCs tell whether they arrived
         self._wary = 0  # runs to come whose inputs are sent with answers, since some got lost without
         self._next_wary = 1
+        self._piece = 1  # bytes of data in READ's frames, as far as seen
 
     def hello(self) -> Hello:
         """Open a session: whatever the device was doing is over."""
@@ -112,7 +115,7 @@ class Session(Exchange):
         except RefusedError as error:
             if not self._unproven or error.refusal not in (Refusal.INPUT, Refusal.STATE):
                 raise
-        self._shrink()
+        self._went(sum(len(data) for _, data in self._unproven), 1)
         self._wary, self._next_wary = self._next_wary, min(2 * self._next_wary, _MOST_WARY)
         self._answered_inputs(self._unproven)
         return self._op(Kind.RUN, payload, number, 0, patience)
@@ -138,19 +141,24 @@ class Session(Exchange):
         """Bytes of a tensor or constant at pause `at`, in windows; what got lost is asked for again, not the rest."""
         buffer = bytearray(length)
         missing = [(0, length)]
-        wait = Wait(self.timing, self.timing.request, size=length)
+        wait = self._wait(Kind.READ, size=length)
         while missing:
             start, end = missing.pop(0)
             payload = messages.pause(number, at) + messages.window(space, name, start, end - start, self.chunk)
             got = self._window(payload, buffer, (start, end), wait.quiet)
-            lost = _holes((start, end), got)
+            self._went(*self._seen(end - start, len(got)))
+            lost = _holes((start, end), got, worth=_WORTH)
             missing[:0] = lost
             if got:
                 wait.progress()
             if lost:
-                self._shrink()
                 self._repeat(Kind.READ, wait)
         return bytes(buffer)
+
+    def _seen(self, size: int, got: int) -> tuple[int, int]:
+        """Bytes of data that a READ put on the line, and frames that got lost; where none came, the request did."""
+        frame = min(self.chunk, self._piece)
+        return (size, max(0, -(-size // frame) - got)) if got else (min(size, frame), 1)
 
     def abort(self) -> None:
         """End the run."""
@@ -191,15 +199,15 @@ class Session(Exchange):
 
     def _store(self, kind: Kind, head: bytes, tensor: int, data: bytes) -> None:
         offset = 0
-        wait = Wait(self.timing, self.timing.request, size=len(data))
+        wait = self._wait(kind, size=len(data))
         while offset < len(data):
             part = data[offset : offset + self.chunk]
             if self._attempt(self._frame(kind, head + messages.store(tensor, offset, part)), wait.quiet) is None:
-                self._shrink()
+                self._went(len(part), 1)
                 self._repeat(kind, wait)
             else:
                 offset += len(part)
-                self._grow()
+                self._went(len(part), 0)
                 wait.progress()
 
     def _window(
@@ -210,30 +218,33 @@ class Session(Exchange):
         self._send(frame)
         got: list[tuple[int, int]] = []
         start, end = wanted
-        for answer in self._answers(frame, quiet):
+        for answer in self._answers(frame, quiet, expected=-(-(end - start) // min(self.chunk, self._piece))):
             offset = int.from_bytes(answer.payload[:4], "little")
             data = answer.payload[4:]
             if not data or offset < start or offset + len(data) > end:
                 wrong = f"{self.transport.name}: READ of {start} to {end} was answered with {offset}"
                 raise LinkError(self.located(wrong))
             buffer[offset : offset + len(data)] = data
+            self._piece = len(data) if offset + len(data) < end else max(self._piece, len(data))
             got.append((offset, offset + len(data)))
-            self._grow()
             if offset + len(data) == end:
                 break
         return got
 
 
-def _holes(wanted: tuple[int, int], got: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges of `wanted` that `got` leaves out.
+def _holes(wanted: tuple[int, int], got: Sequence[tuple[int, int]], *, worth: int = 0) -> list[tuple[int, int]]:
+    """Ranges of `wanted` that `got` leaves out; what lies between two holes counts as one where it is not `worth` it.
 
     >>> _holes((0, 10), [(0, 4), (6, 8)])
     [(4, 6), (8, 10)]
+    >>> _holes((0, 10), [(0, 4), (6, 8)], worth=2)
+    [(4, 10)]
     """
-    holes = []
+    holes: list[tuple[int, int]] = []
     at = wanted[0]
-    for start, end in sorted(got):
+    for start, end in [*sorted(got), (wanted[1], wanted[1])]:
         if start > at:
-            holes.append((at, start))
+            close = bool(holes) and at - holes[-1][1] <= worth
+            holes[-1 if close else len(holes) :] = [(holes[-1][0] if close else at, start)]
         at = max(at, end)
-    return [*holes, (at, wanted[1])] if at < wanted[1] else holes
+    return holes
