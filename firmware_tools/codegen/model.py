@@ -15,6 +15,8 @@ from tfviz.errors import InputError
 
 KERNELS = Path(__file__).parents[1] / "firmware" / "nn"
 MAX_BLOCKS = 65_535
+# Constants that are arrays of structs of int32, by their name.
+_STRUCTS = {"scales": "nn_scale", "channels": "nn_channel"}
 
 
 @dataclasses.dataclass
@@ -137,9 +139,10 @@ def _constants(prefix: str, call: Call, blocks: _Blocks) -> str:
     parts = [f"static const {call.shape_type} {prefix}_shape = {{\n{fields}\n}};\n"]
     for name, data in call.constants.items():
         blocks.add(f"{prefix}_{name}", c.little_endian(data))
-        if name == "scales":
-            pairs = (f"{{{multiplier}, {shift}}}" for multiplier, shift in data.tolist())
-            parts.append(f"static const nn_scale {prefix}_scales[{len(data)}] = {{\n{c.rows(pairs)}\n}};\n")
+        if name in _STRUCTS:
+            literals = c.values(data)
+            records = (f"{{{', '.join(record)}}}" for record in zip(*[iter(literals)] * data.shape[1], strict=True))
+            parts.append(f"static const {_STRUCTS[name]} {prefix}_{name}[{len(data)}] = {{\n{c.rows(records)}\n}};\n")
         else:
             parts.append(c.array(f"{prefix}_{name}", data))
     return "".join(parts)

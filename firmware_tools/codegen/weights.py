@@ -1,8 +1,10 @@
 """Weights, biases and scales of the ops that multiply and accumulate, in the form in which their kernels read them."""
 
+import dataclasses
+
 import numpy as np
 
-from firmware_tools.codegen.numerics import channel_scales
+from firmware_tools.codegen.numerics import channel_scales, requantize
 from firmware_tools.codegen.registry import Node
 from firmware_tools.graph import Array, GraphTensor
 
@@ -116,6 +118,25 @@ def padded_rows(matrix: Array) -> Array:
     return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % 4)))
 
 
+def pairs_in_turns(rows: Array, *, wide: bool = False) -> Array:
+    """Two channels in turns, in the order in which the inner loop of a convolution widens them.
+
+    Of four bytes of a channel, 0 and 2 make the first pair, 1 and 3 the second; the bytes of a pair alternate between
+    the two channels. With `wide`, both pairs become int16, the first channel's first. Rows of zeros are
+    appended where their number is odd.
+
+    >>> pairs_in_turns(np.arange(8, dtype=np.int8).reshape(2, 4))
+    array([0, 4, 2, 6, 1, 5, 3, 7], dtype=int8)
+    >>> pairs_in_turns(np.arange(8, dtype=np.int8).reshape(2, 4), wide=True)
+    array([0, 2, 4, 6, 1, 3, 5, 7], dtype=int16)
+    """
+    full = np.pad(rows, ((0, rows.shape[0] % 2), (0, 0)))
+    parts = full.reshape(-1, 2, rows.shape[1] // 4, 2, 2)  # pair of channels, channel, four bytes, half, pair
+    if wide:
+        return parts.transpose(0, 2, 4, 1, 3).ravel().astype(np.int16)
+    return parts.transpose(0, 2, 4, 3, 1).ravel()
+
+
 def in_turns(rows: Array, count: int, *, wide: bool = False) -> Array:
     """Weights in the order in which the inner loop reads them, as the words that it reads: `count` rows in turns, four
     numbers each. Rows of zeros are appended where their number is no multiple of `count`.
@@ -135,3 +156,50 @@ def in_turns(rows: Array, count: int, *, wide: bool = False) -> Array:
     if wide:
         fours = fours[..., [0, 2, 1, 3]].astype("<i2")
     return np.ascontiguousarray(fours).ravel().view("<i4")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Channels:
+    """The C struct `nn_channel` of every output channel, and whether all are in the quick form."""
+
+    rows: Array
+    quick: bool
+
+
+QUICK_SUM = 2**30
+
+
+def channels(
+    bias: Array, rows: Array, weight_sums: Array, zero_point: int, activation: tuple[int, int], *, quick: bool = True
+) -> Channels:
+    """Bias, multiplier, rounding term and shift of every channel, in the quick form where that is exact.
+
+    The quick form (firmware/nn/nn_channel.h) needs a clamp that is int8's own, a shift to the right, and sums that can
+    be doubled: |bias| + 128 * sum of |weights| < 2**30, where `weight_sums` are the sums of the weights' sizes. A dead
+    channel, which gives the same for every input, gets a multiplier of 0, whatever its sums.
+
+    >>> channels(np.array([5]), np.array([[2**30, -3]]), np.array([100]), 1, (-128, 127)).rows
+    array([[         5, 1073741824,         12,          3]], dtype=int32)
+    """
+    full = np.broadcast_to(rows, (len(bias), 2)).tolist()
+    known = list(zip(bias.tolist(), full, weight_sums.tolist(), strict=True))
+    made = [_quick_channel(*channel, zero_point) for channel in known] if quick and activation == (-128, 127) else []
+    if made and None not in made:
+        return Channels(np.array(made, np.int32), True)
+    return Channels(np.array([(first, scale[0], 0, scale[1]) for first, scale, _ in known], np.int32), False)
+
+
+def _quick_channel(bias: int, scale: list[int], weight_sum: int, zero_point: int) -> tuple[int, int, int, int] | None:
+    """One channel in the quick form, None where it has none."""
+    multiplier, shift = scale
+    reach = 128 * weight_sum
+    if shift <= 0 and abs(bias) + reach < 2**31:
+        ends = [requantize(end, multiplier, shift) + zero_point for end in (bias - reach, bias + reach)]
+        lowest, highest = (max(-128, min(127, end)) for end in ends)
+        if lowest == highest:  # rescaling never falls where its argument rises
+            return 0, 0, 2 * lowest + 1, 1
+    if shift >= 0 or abs(bias) + reach >= QUICK_SUM:
+        return None
+    rounding = (zero_point << -shift) + (1 << (-shift - 1))
+    largest = (abs(bias) + reach) * multiplier // 2**31 + 2
+    return (bias, multiplier, rounding, -shift) if largest + abs(rounding) < 2**31 else None

@@ -6,6 +6,9 @@ from firmware_tools.codegen import weights, windows
 from firmware_tools.codegen.numerics import zero_point_of
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 
+# The inner loop of each form of the kernel, a file of its own where it is one.
+_DOTS = {"": (), "_quick": ("nn_dot_4x2",), "_wide": ("nn_dot_4x2_wide",)}
+
 
 @lowers("CONV_2D")
 def conv_2d(node: Node) -> Lowered:
@@ -26,13 +29,9 @@ def conv_2d(node: Node) -> Lowered:
     products = height * width * depth
     node.require(products <= weights.MAX_PRODUCTS, f"sums {products} products, at most {weights.MAX_PRODUCTS} fit")
     rows = weights.padded_rows(node.constant(1, "int8").reshape(channels, products))
-    unpadded = all(window[f"pad_{side}"] == 0 for side in ("top", "left"))
-    direct = height == width == groups == 1 and unpadded and depth % 4 == 0
+    staged = depth % 4 != 0
     low, high = node.activation(output)
     scales = weights.scales(node, image, kernel, output)
-    bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
-    sizes = weights.sizes(rows)
-    bias, scales = weights.settled(sizes, bias, scales)
     shape = {
         "batches": image.shape[0],
         "input_height": image.shape[1],
@@ -43,26 +42,38 @@ def conv_2d(node: Node) -> Lowered:
         "output_depth": output.shape[3],
         **window,
         "groups": groups,
-        "quads": rows.shape[1] // 4,
-        "direct": int(direct),
+        "row": rows.shape[1],
+        "staged": int(staged),
         "input_zero_point": zero_point_of(image),
         "output_zero_point": zero_point_of(output),
         "activation_min": low,
         "activation_max": high,
-        "scale_step": int(len(scales) > 1),
-        "quick": weights.quick(sizes, bias, scales, low, high),
     }
-    packed = np.concatenate([weights.in_turns(part, 2, wide=node.wide) for part in np.split(rows, groups)])
-    kind = "_wide" if node.wide else ""
+    bias = weights.folded_bias(node, 2, zero_point_of(image), rows.sum(axis=1, dtype="int64"))
+    made = weights.channels(
+        bias,
+        scales,
+        np.abs(rows.astype("int64")).sum(axis=1),
+        zero_point_of(output),
+        (low, high),
+        quick=channels // groups % 2 == 0,
+    )
+    padded = [np.pad(part, ((0, len(part) % 2), (0, 0))) for part in np.split(made.rows, groups)]
+    wide = made.quick and node.wide
+    form = "_wide" if wide else "_quick" if made.quick else ""
+    packed = [weights.pairs_in_turns(part, wide=wide) for part in np.split(rows, groups)]
     call = Call(
-        function=f"nn_conv_2d{kind}",
-        source=f"conv_2d{kind}",
+        function=f"nn_conv_2d{form}",
+        source=f"conv_2d{form}",
         header="conv_2d",
         shape_type="nn_conv_2d_shape",
         shape=shape,
-        arguments=(0, "weights", "bias", "scales"),
-        constants={"weights": packed, "bias": weights.padded_bias(bias, groups, 2), "scales": scales},
+        arguments=(0, "weights", "channels"),
+        constants={
+            "weights": np.concatenate(packed),
+            "channels": np.concatenate(padded),
+        },
         scratch=True,
-        helpers=("conv_2d_by", f"nn_dot_2x2{kind}", "nn_finish", "nn_widen"),
+        helpers=("conv_2d_by", *_DOTS[form]),
     )
-    return Lowered((call,), scratch=(16 if direct else 20) * shape["quads"])
+    return Lowered((call,), scratch=(9 if staged else 8) * rows.shape[1])

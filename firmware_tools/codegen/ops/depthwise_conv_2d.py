@@ -1,13 +1,19 @@
 """DEPTHWISE_CONV_2D: as CONV_2D, but output channel c sees input channel `c // multiplier` alone."""
 
+import numpy as np
+
 from firmware_tools.codegen import weights, windows
 from firmware_tools.codegen.numerics import zero_point_of
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
+from firmware_tools.graph import Array
+
+SMALL_PLANE = 4096
+"""Bytes of working memory that nn_depthwise_3x3 may take whatever the size of its tensors."""
 
 
 @lowers("DEPTHWISE_CONV_2D")
 def depthwise_conv_2d(node: Node) -> Lowered:
-    """Weights stay as (height, width, channels); the bias takes up the input's zero point."""
+    """3x3 filters go by planes, others as (height, width, channels); the bias takes up the input's zero point."""
     image, kernel, output = node.input(0), node.input(1), node.output
     node.int8(image, output)
     node.activation_inputs(0)
@@ -48,6 +54,16 @@ def depthwise_conv_2d(node: Node) -> Lowered:
         "scale_step": int(len(scales) > 1),
         "quick": weights.quick(sizes, bias, scales, low, high),
     }
+    made = weights.channels(
+        bias,
+        scales,
+        np.abs(taps.astype("int64")).sum(axis=0),
+        zero_point_of(output),
+        (low, high),
+        quick=_fits_planes(shape),
+    )
+    if made.quick:
+        return _by_planes(shape, taps, made.rows, image.bytes == output.bytes)
     call = Call(
         function="nn_depthwise_conv_2d",
         source="depthwise_conv_2d",
@@ -63,3 +79,39 @@ def depthwise_conv_2d(node: Node) -> Lowered:
     places = (output.shape[2] - 1) * window["stride_width"] + (width - 1) * window["dilation_width"] + 1
     # A pointer takes 4 bytes on every board; 8 where the same C runs on a desktop.
     return Lowered((call,), scratch=8 * (height + height * width + covered * places) + 4)
+
+
+def _plane_bytes(shape: dict[str, int]) -> int:
+    """Working memory of nn_depthwise_3x3: the image of one channel, its border included, as int16."""
+    stride, width = shape["stride_width"], shape["output_width"]
+    pitch = -(-width // 2) * 2 + 2 if stride == 1 else 2 * width + 2
+    return 2 * pitch * ((shape["output_height"] - 1) * stride + 3)
+
+
+def _fits_planes(shape: dict[str, int]) -> bool:
+    """Whether nn_depthwise_3x3 takes the op, for working memory that is small beside its tensors."""
+    tensors = shape["input_height"] * shape["input_width"] * shape["input_depth"]
+    return (
+        shape["filter_height"] == shape["filter_width"] == 3
+        and shape["stride_height"] == shape["stride_width"] <= 2
+        and shape["dilation_height"] == shape["dilation_width"] == shape["multiplier"] == 1
+        and _plane_bytes(shape) <= max(SMALL_PLANE, tensors // 2)
+    )
+
+
+def _by_planes(shape: dict[str, int], taps: Array, channels: Array, one_size: bool) -> Lowered:
+    """Each channel's rows of three weights as (w0, w1, w1, w2)."""
+    rows = taps.reshape(3, 3, -1)[:, [0, 1, 1, 2]].transpose(2, 0, 1)
+    call = Call(
+        function="nn_depthwise_3x3",
+        source="depthwise_3x3",
+        header="depthwise_conv_2d",
+        shape_type="nn_depthwise_conv_2d_shape",
+        shape=shape,
+        arguments=(0, "weights", "channels"),
+        scratch=True,
+        helpers=("depthwise_rows",),
+        constants={"weights": np.ascontiguousarray(rows).ravel(), "channels": channels},
+    )
+    in_place = (0,) if one_size and shape["batches"] == 1 else ()
+    return Lowered((call,), scratch=_plane_bytes(shape), in_place=in_place)

@@ -1,8 +1,14 @@
-/* CONV_2D, int8, with weights widened to int16 in flash. */
+/* CONV_2D, int8, with channels in the quick form and weights widened in flash. */
 #include "conv_2d.h"
 
-void nn_conv_2d_wide(const nn_conv_2d_shape *s, const int8_t *input, const int32_t *weights, const int32_t *bias,
-                     const nn_scale *scales, int8_t *columns, int8_t *output)
+static void finish(const nn_conv_2d_shape *s, const nn_four_pixels *four)
 {
-    nn_conv_2d_by(nn_dot_2x2_wide, 2 * s->quads, s, input, weights, bias, scales, columns, output);
+    (void)s;
+    nn_four_pixels_wide(four);
+}
+
+void nn_conv_2d_wide(const nn_conv_2d_shape *s, const int8_t *input, const int16_t *weights,
+                     const nn_channel *channels, int16_t *columns, int8_t *output)
+{
+    nn_conv_2d_by(finish, 2, s, input, weights, channels, columns, output);
 }

@@ -1,7 +1,7 @@
 #ifndef NN_DEPTHWISE_CONV_2D_H
 #define NN_DEPTHWISE_CONV_2D_H
 
-#include "nn_math.h"
+#include "nn_channel.h"
 
 typedef struct {
     int32_t batches;
@@ -27,5 +27,23 @@ typedef struct {
  */
 void nn_depthwise_conv_2d(const nn_depthwise_conv_2d_shape *shape, const int8_t *input, const int8_t *weights,
                           const int32_t *bias, const nn_scale *scales, int8_t *workspace, int8_t *output);
+
+/*
+ * The same for 3x3 filters with stride 1 or 2 along both axes, no dilation and multiplier 1, channels in the quick form
+ * (nn_channel.h). Channel by channel: an image of one channel is laid out in `plane`, widened, with its border, so that
+ * the output may lie over the input where both have one size.
+ *
+ * `weights` hold 12 bytes a channel, for each of three rows (w0, w1, w1, w2), which one instruction widens to the pair
+ * (w0, w1) and another to (w1, w2). `plane` has room for (output_height - 1) * stride + 3 rows of nn_depthwise_pitch
+ * int16.
+ */
+void nn_depthwise_3x3(const nn_depthwise_conv_2d_shape *shape, const int8_t *input, const int8_t *weights,
+                      const nn_channel *channels, int16_t *plane, int8_t *output);
+
+/* Values in a row of the plane: all that two outputs at a time read, an even number. */
+static inline int32_t nn_depthwise_pitch(const nn_depthwise_conv_2d_shape *s)
+{
+    return s->stride_width == 1 ? (s->output_width + 1) / 2 * 2 + 2 : 2 * s->output_width + 2;
+}
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Dot products of int8 rows, four products at a time: the inner loops of convolutions and dense layers.
+ * Dot products of int8 rows, four products at a time: the inner loops of dense layers.
  *
  * Activations are widened to int16 before, once for all channels that read them, in the order of the cores' dual
  * multiplier: of each four bytes t0 t1 t2 t3 the pair (t0, t2), then the pair (t1, t3), which is what SXTB16 makes of a
@@ -24,12 +24,6 @@ typedef void (*nn_dot)(const int16_t *activations, const void *weights, int32_t 
 
 /* Sums that a kernel holds before it turns them into bytes. */
 enum { NN_BLOCK = 32 };
-
-/* sums[p * NN_BLOCK + c] = bias[c] + pixel p times channel c; both pixels, and two channels each, lie in turns. */
-void nn_dot_2x2(const int16_t *activations, const void *weights, int32_t quads, const int32_t *bias, int32_t channels,
-                int32_t *sums);
-void nn_dot_2x2_wide(const int16_t *activations, const void *weights, int32_t quads, const int32_t *bias,
-                     int32_t channels, int32_t *sums);
 
 /* sums[c] = bias[c] + the one pixel times channel c; the weights of four channels each lie in turns. */
 void nn_dot_1x4(const int16_t *activations, const void *weights, int32_t quads, const int32_t *bias, int32_t channels,

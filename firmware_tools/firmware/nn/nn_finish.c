@@ -23,20 +23,3 @@ void nn_finish(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_
         *output++ = nn_scale_down(*sums++, *scales, odd);
     }
 }
-
-void nn_finish_two(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output0,
-                   int8_t *output1)
-{
-    if (!range->quick) {
-        finish_any(sums, n, scales, range, output0);
-        finish_any(sums + NN_BLOCK, n, scales, range, output1);
-        return;
-    }
-    const int32_t odd = 2 * range->zero_point + 1, step = range->scale_step;
-    for (; n > 0; n--, scales += step) {
-        const nn_scale scale = *scales;
-        const int32_t sum1 = sums[NN_BLOCK], sum0 = *sums++;
-        *output0++ = nn_scale_down(sum0, scale, odd);
-        *output1++ = nn_scale_down(sum1, scale, odd);
-    }
-}

@@ -16,8 +16,4 @@ typedef struct {
  */
 void nn_finish(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output);
 
-/* The same for two pixels at once, whose sums lie NN_BLOCK apart; both outputs may be the same. */
-void nn_finish_two(const int32_t *sums, int32_t n, const nn_scale *scales, const nn_range *range, int8_t *output0,
-                   int8_t *output1);
-
 #endif
