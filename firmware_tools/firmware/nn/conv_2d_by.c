@@ -41,23 +41,31 @@ static void put(const nn_conv_2d_shape *s, filling *to, const int8_t *from, int3
     }
 }
 
+/* One row of the filter, which reaches over the image's edge: taps beside each other, of `depth` bytes. */
+static void put_edge(const nn_conv_2d_shape *s, filling *to, const int8_t *image, int32_t x, int32_t depth)
+{
+    const int32_t taps = s->filter_width;
+    const int32_t before = nn_min(nn_max(-x, 0), taps);
+    const int32_t behind = nn_min(nn_max(x + taps - s->input_width, 0), taps - before);
+    put(s, to, NULL, before * depth);
+    if (before + behind != taps) {
+        put(s, to, image + (x + before) * depth, (taps - before - behind) * depth);
+    }
+    put(s, to, NULL, behind * depth);
+}
+
 /* One row of the filter: `width` taps of `depth` bytes, from image row `image` at pixel x. */
 static void put_row(const nn_conv_2d_shape *s, filling *to, const int8_t *image, int32_t x, int32_t depth)
 {
     const int32_t taps = s->filter_width, width = s->input_width;
-    if (s->dilation_width == 1 && s->groups == 1) {
-        const int32_t before = nn_min(nn_max(-x, 0), taps), behind = nn_min(nn_max(x + taps - width, 0), taps - before);
-        if (before != 0) {
-            put(s, to, NULL, before * depth);
+    if (s->dilation_width != 1 || s->groups != 1) {
+        for (int32_t tap = 0; tap < taps; tap++, x += s->dilation_width) {
+            put(s, to, x >= 0 && x < width ? image + x * s->input_depth : NULL, depth);
         }
-        put(s, to, image + (x + before) * depth, (taps - before - behind) * depth);
-        if (behind != 0) {
-            put(s, to, NULL, behind * depth);
-        }
-        return;
-    }
-    for (int32_t tap = 0; tap < taps; tap++, x += s->dilation_width) {
-        put(s, to, x >= 0 && x < width ? image + x * s->input_depth : NULL, depth);
+    } else if (x >= 0 && x + taps <= width) {
+        put(s, to, image + x * depth, taps * depth);
+    } else {
+        put_edge(s, to, image, x, depth);
     }
 }
 
