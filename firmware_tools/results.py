@@ -187,6 +187,40 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True)
+class Answer:
+    """One hypothesis, replayed: `share_restored` of the values that differ are as it says (1: equality).
+
+    `detail` says which of its forms, `explanation` is its formula, `alike` how many other forms restore as much.
+    """
+
+    hypothesis: str
+    family: str
+    detail: str
+    share_restored: float
+    what_to_do: str
+    explanation: str = ""
+    alike: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """Why two engines differ: `cause` in a sentence, which begins with "unknown" where no hypothesis was confirmed.
+
+    `hypothesis` is the name of the first answer, None where there is none; `op` the first divergent op, None where it
+    is the device's own input that differs. `evidence` are sentences, `answers` the hypotheses that explain something,
+    best first.
+    """
+
+    cause: str
+    hypothesis: str | None
+    op: int | None
+    share_restored: float
+    what_to_do: str
+    evidence: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Comparison:
     """Two engines over a set of images.
 
@@ -220,6 +254,7 @@ class Comparison:
     worst: int | None = None
     tolerated: str | None = None  # "rounding" where the run passes with ROUNDING and INHERITED ops too
     cause: str | None = None
+    diagnosis: Diagnosis | None = None  # how the cause was found, and what to do
     board: str | None = None
     instructions: int | None = None
     flash_bytes: int | None = None

@@ -139,6 +139,17 @@ class Device:
         self._there = {digest.tensor: digest.crc32 for digest in done.inputs}
         return Capture(raw, done.format, done.width, done.height, inputs)
 
+    def peek(self, inputs: Mapping[str, Array], op: int) -> dict[int, Array]:
+        """What the inputs of op `op` hold in the device's memory just before it runs, by tensor index.
+
+        Raises:
+            InputError: wrong inputs.
+            LinkError: the device went silent.
+        """
+        tensors = _checked_inputs(self.graph, inputs)
+        run = OneRun(self, tensors, None, forced=False, read=False)
+        return run.peek(self.graph.ops[op])
+
     def begin(self, inputs: Sequence[tuple[int, bytes]]) -> int:
         """Begin a run of these inputs, sent unless the device holds them; returns its number."""
         wanted = {index: zlib.crc32(data) for index, data in inputs}

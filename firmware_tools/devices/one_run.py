@@ -62,6 +62,20 @@ class OneRun:
         for op in self._device.graph.ops:
             self.pass_op(op)
 
+    def peek(self, last: Op) -> dict[int, Array]:
+        """Let the ops before `last` run, then read what its inputs hold."""
+        blobs = [(index, little_endian(self._values[index].values)) for index in self._device.graph.inputs]
+        self._number = self._device.begin(blobs)
+        for op in self._device.graph.ops[: last.index]:
+            self.pass_op(op)
+        held = {}
+        for index in dict.fromkeys(i for i in last.inputs if i in self._left):
+            tensor = self._device.graph.tensors[index]
+            data = self._device.session.read(self._number, last.index, Space.TENSOR, index, tensor.bytes)
+            little = np.dtype(tensor.dtype).newbyteorder("<")
+            held[index] = np.frombuffer(data, little).reshape(tensor.shape).astype(tensor.dtype)
+        return held
+
     def pass_op(self, op: Op) -> None:
         """Let one op run; keep its outputs, read or taken over from the reference."""
         session = self._device.session

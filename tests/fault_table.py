@@ -1,0 +1,534 @@
+"""The planted faults, the diagnosis of each, and the table of docs/diagnosis.md.
+
+python tests/fault_table.py --write docs/diagnosis.md
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from planted import (
+    GREY,
+    PREPROCESS,
+    Misfed,
+    constant,
+    device,
+    flash_bit,
+    integers,
+    loaded,
+    model,
+    normalised,
+    overlapped,
+    pictures,
+)
+
+from firmware_tools import codegen
+from firmware_tools._diagnose import diagnose
+from firmware_tools.graph import Graph
+from firmware_tools.reference import litert_xnnpack, tflm
+from firmware_tools.results import Diagnosis
+from tfviz.preprocess import Preprocess
+from tfviz.trace import Array, Engine
+
+LARGE = (48, 36)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plant:
+    """A fault: where it is planted, the first answer that is expected (and a part of its detail)."""
+
+    where: str
+    what: str
+    answer: str
+    detail: str = ""
+    wrong: Callable[[Array], Array] | None = None
+    make: Callable[[], Engine] | None = None
+    size: tuple[int, int] = (20, 20)
+    preprocess: Preprocess = PREPROCESS
+    others: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of a test."""
+        return f"{self.answer}: {self.what}"
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Plant it, and ask."""
+        frames = pictures(size=self.size)
+        made = loaded(1, self.preprocess.channels)
+        reference = tflm(made)
+        engine = Misfed(tflm(made), frames, self.wrong, self.preprocess) if self.wrong else (self.make or _none)()
+        others = {"planted2.tflite": tflm(loaded(2))} if self.others else None
+        with engine:
+            return diagnose(reference, engine, frames, preprocess=self.preprocess, others=others)
+
+
+def _none() -> Engine:
+    raise AssertionError
+
+
+def _pipeline(what: str, answer: str, wrong: Callable[[Array], Array], detail: str = "", **more: object) -> Plant:
+    return Plant("input pipeline", what, answer, detail, wrong=wrong, **more)  # type: ignore[arg-type]
+
+
+def _fed(picture: Array) -> Array:
+    return integers(normalised(picture), loaded())
+
+
+def _grey(luma: Array) -> Array:
+    return integers(normalised(luma[..., None].astype(np.uint8)), loaded(1, 1))
+
+
+def _cv2(frame: Array, flag: str) -> Array:
+    import cv2
+
+    return cv2.resize(frame, (20, 20), interpolation=getattr(cv2, flag))
+
+
+def _cropped(frame: Array) -> Array:
+    part = frame[6:42]  # the largest centred square of 48 x 36
+    return _cv2(part, "INTER_AREA")
+
+
+def _rgb565(frame: Array) -> Array:
+    """Bytes of a sensor whose words are read in the wrong order; a channel of n bits is channel * 255 // (2^n - 1)."""
+    wide = [-(-frame[..., c].astype(int) * most // 255) * -1 * -1 for c, most in enumerate((31, 63, 31))]
+    wide = [np.ceil(frame[..., c].astype(float) * most / 255).astype(int) for c, most in enumerate((31, 63, 31))]
+    word = (wide[0] << 11) | (wide[1] << 5) | wide[2]
+    word = ((word & 0xFF) << 8) | (word >> 8)
+    return np.stack([(word >> 11) * 255 // 31, ((word >> 5) & 63) * 255 // 63, (word & 31) * 255 // 31], -1)
+
+
+def _chunk(frame: Array, start: int, length: int, *, doubled: bool) -> Array:
+    raw = _fed(frame).tobytes()
+    if doubled:
+        return np.frombuffer((raw[: start + length] + raw[start:])[: len(raw)], np.int8)
+    moved = raw[:start] + raw[start + length :]
+    return np.frombuffer(moved + bytes(length), np.int8)
+
+
+def pipelines() -> Iterator[Plant]:
+    """Faults of the input."""
+    yield _pipeline("BGR given to an RGB model", "red and blue swapped", lambda p: _fed(p[..., ::-1]))
+    yield _pipeline("bytes of each RGB565 pixel exchanged", "byte order of RGB565", lambda p: _fed(_rgb565(p)))
+    yield _pipeline("CHW given as HWC", "channels-first", lambda p: np.moveaxis(_fed(p), -1, 0))
+    yield _pipeline("mirror image", "flipped", lambda p: _fed(p[:, ::-1]), "left-right")
+    yield _pipeline("upside down", "flipped", lambda p: _fed(p[::-1]), "upside down")
+    for turns in (1, 2, 3):
+        yield _pipeline(
+            f"turned by {90 * turns} degrees", "rotated", lambda p, n=turns: _fed(np.rot90(p, n)), f"by {90 * turns}"
+        )
+    yield _pipeline(
+        "the largest square cut out, not stretched",
+        "cropped instead of resized",
+        lambda p: _fed(_cropped(p)),
+        "largest centred",
+        size=LARGE,
+    )
+    yield _pipeline(
+        "the middle in full resolution",
+        "cropped instead of resized",
+        lambda p: _fed(p[14:34, 8:28]),
+        "full resolution",
+        size=LARGE,
+    )
+    yield _pipeline(
+        "bilinear instead of area", "another interpolation", lambda p: _fed(_cv2(p, "INTER_LINEAR")), "", size=LARGE
+    )
+    yield _pipeline(
+        "bicubic instead of area",
+        "another interpolation",
+        lambda p: _fed(_cv2(p, "INTER_CUBIC")),
+        "bicubic",
+        size=LARGE,
+    )
+    for name, change in (
+        ("0..1", lambda p: p / np.float32(255)),
+        ("-1..1", lambda p: p / np.float32(127.5) - 1),
+        ("0..255", lambda p: p),
+        (
+            "mean and deviation of ImageNet",
+            lambda p: (p / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225]),
+        ),
+    ):
+        yield _pipeline(f"pixels as {name}", "pixel range", lambda p, f=change: integers(f(p), loaded()), name)
+    yield _pipeline(
+        "normalised in the driver and again",
+        "normalised twice",
+        lambda p: integers(normalised(normalised(p)), loaded()),
+    )
+    yield _pipeline(
+        "bytes 0..255 as int8", "uint8 given for int8", lambda p: (_fed(p).view(np.uint8) + 128).view(np.int8)
+    )
+    yield _pipeline(
+        "round(x / scale) alone", "zero point left out", lambda p: integers(normalised(p), loaded(), zero_point=0)
+    )
+    yield _pipeline(
+        "scale 1/64 of another model",
+        "input scale of another model",
+        lambda p: integers(normalised(p), loaded(), scale=1 / 64),
+        "1/64",
+    )
+    for name, luma in (
+        ("BT.709", lambda p: np.rint(p @ np.array([0.2126, 0.7152, 0.0722]))),
+        ("the mean of the channels", lambda p: np.rint(p.sum(-1) / 3)),
+        ("green alone", lambda p: p[..., 1]),
+    ):
+        yield _pipeline(
+            f"grey by {name}", "grey by another formula", lambda p, f=luma: _grey(f(p)), name, preprocess=GREY
+        )
+    yield _pipeline(
+        "64 bytes lost on the way", "a chunk of the transfer dropped", lambda p: _chunk(p, 448, 64, doubled=False), "64"
+    )
+    yield _pipeline(
+        "64 bytes sent twice", "a chunk of the transfer doubled", lambda p: _chunk(p, 320, 64, doubled=True), "64"
+    )
+
+
+SINGLE = (
+    "nn_math.h",
+    r"static inline int32_t nn_requantize\(.*?\n}\n",
+    "static inline int32_t nn_requantize(int32_t x, nn_scale scale) { const int32_t right = 31 - scale.shift; return "
+    "(int32_t)(((int64_t)x * scale.multiplier + (INT64_C(1) << (right - 1))) >> right); }\n",
+)
+
+
+def _firmware(what: str, answer: str, detail: str, *patches: tuple[str, str, str]) -> Plant:
+    return Plant(
+        "generated C, host", what, answer, detail, make=lambda: device(f"{answer} {what}", loaded(), patches=patches)
+    )
+
+
+def kernels() -> Iterator[Plant]:
+    """Faults of kernels, in their C."""
+    yield _firmware("built with single rounding", "single rounding", "in integers", SINGLE)
+    yield Plant("LiteRT", "XNNPACK's kernels", "single rounding", "", make=lambda: litert_xnnpack(model()))
+    yield _firmware(
+        "the last step of ADD cut off",
+        "another rounding",
+        "",
+        (
+            "add.c",
+            r"nn_requantize\(left \+ sign \* right, scale\)",
+            "(int32_t)(((int64_t)(left + sign * right) * scale.multiplier) >> (31 - scale.shift))",
+        ),
+    )
+    yield _firmware(
+        "mean of a pool cut off", "another rounding", "mean", ("average_pool_2d.c", r"\(sum > 0 \? .*? half\)", "sum")
+    )
+    yield _firmware(
+        "convolution takes whole words of 8 products",
+        "kernel wrong for widths that are no multiple",
+        "products of a sum",
+        (
+            "conv_2d.c",
+            r"nn_dot_2x2\(pixel0, pixel1, weights, row, sums\)",
+            "nn_dot_2x2(pixel0, pixel1, weights, row & ~7, sums)",
+        ),
+    )
+    yield _firmware(
+        "pool takes four channels at a time",
+        "kernel wrong for widths that are no multiple",
+        "channels, multiples of 4",
+        ("average_pool_2d.c", r"c < s->depth", "c < (s->depth & ~3)"),
+    )
+    yield _firmware(
+        "pool takes four columns at a time",
+        "kernel wrong for widths that are no multiple",
+        "columns, multiples of 4",
+        (
+            "average_pool_2d.c",
+            r"one_pixel\(s, input, nn_window_at\(s, y, x\), output\);",
+            "if (x < (s->output_width & ~3)) one_pixel(s, input, nn_window_at(s, y, x), output);",
+        ),
+    )
+    yield _firmware(
+        "larger half of the padding above and left",
+        "SAME padding on the other side",
+        "",
+        ("model.c", r"(op_0_shape = {.*?)\.pad_top = 0,(.*?)\.pad_left = 0,", r"\1.pad_top = 1,\2.pad_left = 1,"),
+    )
+    yield _firmware(
+        "the second convolution's ReLU left out",
+        "ReLU lost",
+        "lower bound",
+        ("model.c", r"(op_1_shape = {.*?)\.activation_min = [-()\d]+", r"\1.activation_min = -128"),
+    )
+    yield _firmware(
+        "cast to int8 without a clamp",
+        "saturation lost",
+        "",
+        (
+            "nn_math.h",
+            r"return \(int8_t\)nn_min\(nn_max\(x, low\), high\);",
+            "return (int8_t)nn_max(x, low > -128 ? low : x);",
+        ),
+    )
+    yield _firmware(
+        "one multiplier for all channels",
+        "per-tensor scale used for per-channel",
+        "first",
+        ("model.c", r"(op_1_shape = {.*?)\.scale_step = 1", r"\1.scale_step = 0"),
+    )
+
+
+def _swapped(values: Array, size: int) -> Array:
+    whole = len(values) // size * size
+    return np.concatenate([values[:whole].reshape(-1, size)[:, ::-1].ravel(), values[whole:]])
+
+
+def _set(values: Array, places: slice, value: int) -> Array:
+    values = values.copy()
+    values[places] = value
+    return values
+
+
+def _turned(values: Array, position: int, bit: int) -> Array:
+    values = values.copy()
+    values.view(np.uint8)[position] ^= 1 << bit
+    return values
+
+
+def _stored(what: str, answer: str, detail: str, name: str, change: Callable[[Array], Array]) -> Plant:
+    return Plant(
+        "constants in flash, host",
+        what,
+        answer,
+        detail,
+        make=lambda: device(f"{answer} {what}", loaded(), patches=constant(loaded(), name, change)),
+    )
+
+
+def _weights(made: Graph, op: int) -> Array:
+    from firmware_tools.codegen.registry import lower
+
+    return lower(made, made.ops[op]).calls[0].constants["weights"]
+
+
+def models() -> Iterator[Plant]:
+    """Faults of what lies in flash."""
+    yield _stored(
+        "words of 4 bytes reversed", "byte-swapped weights", "words of 4", "op_0_weights", lambda w: _swapped(w, 4)
+    )
+    yield _stored(
+        "words of 2 bytes reversed", "byte-swapped weights", "words of 2", "op_3_weights", lambda w: _swapped(w, 2)
+    )
+    yield _stored(
+        "biases big-endian", "byte-swapped weights", "biases", "op_1_bias", lambda b: _folded_swap(loaded(), 1, b)
+    )
+    yield _stored(
+        "the last 100 bytes erased (0xFF)",
+        "truncated model",
+        "the last 100 of",
+        "op_1_weights",
+        lambda w: _set(w, slice(len(w) - 100, None), -1),
+    )
+    yield _stored(
+        "the last 57 bytes zero",
+        "truncated model",
+        "the last 57 of",
+        "op_7_weights",
+        lambda w: _set(w, slice(len(w) - 57, None), 0),
+    )
+    yield Plant(
+        "another model on the device",
+        "trained again from another seed",
+        "another model version",
+        "planted2.tflite",
+        make=lambda: _as_first(device("other version", loaded(2))),
+        others=True,
+    )
+    yield _stored(
+        "bit 6 of a convolution's weight",
+        "one weight bit flipped",
+        "bit 6 of weight [",
+        "op_1_weights",
+        lambda w: _turned(w, 77, 6),
+    )
+    yield _stored(
+        "bit 3 of a depthwise weight",
+        "one weight bit flipped",
+        "bit 3 of weight [0, ",
+        "op_3_weights",
+        lambda w: _turned(w, 20, 3),
+    )
+    yield _stored(
+        "bit 5 of a dense layer's weight",
+        "one weight bit flipped",
+        "bit 5 of weight [",
+        "op_7_weights",
+        lambda w: _turned(w, 30, 5),
+    )
+    yield _stored(
+        "bit 9 of a bias",
+        "one weight bit flipped",
+        "bit 9 of the bias of channel 2",
+        "op_0_bias",
+        lambda b: _bias_bit(loaded(), 0, b, 2, 9),
+    )
+    yield Plant(
+        "flash of an emulated nano33ble",
+        "bit 4 of a weight",
+        "one weight bit flipped",
+        "bit 4 of weight [",
+        make=lambda: flash_bit(loaded(), _weights(loaded(), 1).tobytes(), 40, 4),
+    )
+
+
+def _bias(made: Graph, op: int) -> Array:
+    data = made.tensors[made.ops[op].inputs[2]].data
+    assert data is not None
+    return data.astype(np.int64)
+
+
+def _folded_swap(made: Graph, op: int, folded: Array) -> Array:
+    """The stored bias holds the input's zero point too: only the bias itself is turned."""
+    bias = _bias(made, op)
+    return (folded - bias + bias.astype(np.int32).byteswap()).astype(np.int64).astype(np.uint32).astype(np.int32)
+
+
+def _bias_bit(made: Graph, op: int, folded: Array, channel: int, bit: int) -> Array:
+    bias = _bias(made, op).astype(np.int32)
+    turned = bias.copy()
+    turned.view(np.uint32)[channel] ^= np.uint32(1 << bit)
+    return (folded.astype(np.int64) - bias + turned).astype(np.int32)
+
+
+def _as_first(other: Engine) -> Engine:
+    """A device whose model the host takes for the first one."""
+    other.graph = loaded()  # type: ignore[attr-defined]
+    return other
+
+
+def memories() -> Iterator[Plant]:
+    """Faults of memory."""
+    yield _pipeline_stale()
+    yield _firmware("an op that is skipped", "stale tensor, the previous run's", "", ("model.c", r"{op_4, ", "{0, "))
+    yield Plant(
+        "arena plan, host",
+        "the skip connection's buffer shares 96 bytes",
+        "two buffers overlap in the arena",
+        "op 1",
+        make=lambda: device("overlap", loaded(), plan=_overlap()),
+    )
+    yield Plant(
+        "arena plan, host, memory not readable",
+        "the skip connection's buffer shares 96 bytes",
+        "two buffers overlap in the arena",
+        "op 1",
+        make=lambda: _Closed(device("overlap", loaded(), plan=_overlap())),
+    )
+    yield _firmware("64 bytes of the arena are somebody else's", "arena too small", "the device has", *_short_arena(64))
+
+
+def _overlap():
+    made = loaded()
+    return overlapped(made, made.ops[0].outputs[0], made.ops[1].outputs[0], 96)
+
+
+class _Closed:
+    """A device without `peek`: only traces are known."""
+
+    def __init__(self, inner: Engine) -> None:
+        self._inner = inner
+        self.name, self.kernels, self.fingerprint = inner.name, inner.kernels, inner.fingerprint
+        self.run, self.close = inner.run, inner.close
+
+    def __enter__(self) -> "_Closed":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _short_arena(missing: int) -> tuple[tuple[str, str, str], ...]:
+    """The arena's last bytes belong to a counter that every op's end moves on."""
+    size = codegen.generate(loaded()).plan.arena_bytes
+    neighbour = (
+        f"static void neighbour(uint8_t *arena) {{ for (int i = 0; i < {missing}; i++) "
+        f"arena[{size - missing} + i] = (uint8_t)(arena[{size - missing} + i] * 5 + 7 + i); }}\n"
+    )
+    return (
+        ("model.c", r"\n/\* id, first and last pause", "\n" + neighbour + "/* id, first and last pause"),
+        ("model.c", r"(static void op_\d+\(uint8_t \*arena\)\n{.*?)}\n", r"\1    neighbour(arena);\n}\n"),
+        ("model.c", rf"\.arena_bytes = {size}", f".arena_bytes = {size - missing}"),
+    )
+
+
+class _Late(Misfed):
+    """Its input buffer is filled one run too late."""
+
+    before: Array | None = None
+
+    def run(self, inputs, **_):
+        values = inputs[self.tensor.name]
+        old, self.before = self.before, values
+        trace = self.inner.run({self.tensor.name: values if old is None else old})
+        return dataclasses.replace(trace, inputs=(dataclasses.replace(trace.inputs[0], values=values),))
+
+
+def _pipeline_stale() -> Plant:
+    frames = pictures()
+    return Plant(
+        "input pipeline",
+        "the input buffer is filled one run too late",
+        "stale tensor, the previous run's",
+        "",
+        make=lambda: _Late(tflm(loaded()), frames[:0], _fed, PREPROCESS),
+    )
+
+
+def plants() -> list[Plant]:
+    """All of them, in the order of the table."""
+    return [*pipelines(), *kernels(), *models(), *memories()]
+
+
+def row(plant: Plant) -> str:
+    """A line of the table; AssertionError where the first answer is not the fault."""
+    found = plant.diagnosis()
+    assert found is not None, f"{plant.name}: nothing differs"
+    assert found.hypothesis == plant.answer, f"{plant.name}: {found.cause}\n" + "\n".join(found.evidence)
+    first = found.answers[0]
+    assert plant.detail in first.detail, f"{plant.name}: {found.cause}"
+    detail = f" ({first.detail})" if first.detail else ""
+    where = "input" if found.op is None else f"op {found.op}"
+    share = f"{100 * found.share_restored:.4g} %"
+    return f"| {plant.answer} | {plant.what} | {plant.where} | {first.hypothesis}{detail} | {where} | {share} |"
+
+
+HEADER = "| fault | planted as | in | first answer | at | equality restored |\n|---|---|---|---|---|---:|"
+
+
+def main() -> int:
+    """Plant everything; print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path, help="put the table into this page, between its two marks")
+    parser.add_argument("--only", default="", help="plants whose name holds this")
+    arguments = parser.parse_args()
+    rows, failed = [], 0
+    for plant in plants():
+        if arguments.only in plant.name:
+            try:
+                rows.append(row(plant))
+                sys.stderr.write(rows[-1] + "\n")
+            except AssertionError as error:
+                failed += 1
+                sys.stderr.write(f"MISSED {error}\n")
+    table = "\n".join([HEADER, *rows])
+    if failed:
+        sys.stderr.write(f"{failed} of {failed + len(rows)} were not named.\n")
+        return 1
+    sys.stdout.write(table + "\n")
+    if arguments.write is not None:
+        page = arguments.write.read_text()
+        begin, end = "<!-- table -->\n", "\n<!-- end of table -->"
+        head, tail = page[: page.index(begin) + len(begin)], page[page.index(end) :]
+        arguments.write.write_text(head + table + tail)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
