@@ -22,6 +22,7 @@ from . import (
     validate,
 )
 from ._compare import compare
+from ._diagnose import diagnose, diagnose_capture
 from .advice import advise
 from .engines import open_engine
 from .explain import predictor

@@ -20,7 +20,7 @@ from firmware_tools._run import Run
 from firmware_tools.engines import input_tensors
 from firmware_tools.pictures import Expectation, expectation
 from firmware_tools.reference.keras_engine import KerasEngine
-from firmware_tools.results import Comparison, DataInfo, EngineInfo, Matrix, OpResult, RunVerdict, Verdict
+from firmware_tools.results import Comparison, DataInfo, Diagnosis, EngineInfo, Matrix, OpResult, RunVerdict, Verdict
 from tfviz.errors import InputError, LinkError
 from tfviz.trace import Engine, Trace
 
@@ -243,6 +243,8 @@ def _comparison(
         EngineInfo(role, names[role], engine.kernels, engine.fingerprint)
         for role, engine in zip(("reference", "engine", "float"), engines, strict=False)
     )
+    diagnosis = None if run.missing else _diagnosis(run)
+    named = diagnosis is not None and diagnosis.hypothesis is not None
     costs = [op.instructions for op in ops if op.instructions is not None]
     return Comparison(
         verdict=RunVerdict.FAIL if run.missing else _run_verdict(ops, tolerate),
@@ -258,7 +260,8 @@ def _comparison(
         first_divergent=next((op.index for op in ops if op.verdict not in (Verdict.EXACT, Verdict.MEASURED)), None),
         worst=_worst(ops),
         tolerated=tolerate,
-        cause=run.cause,
+        cause=diagnosis.cause if diagnosis is not None and (named or run.cause is None) else run.cause,
+        diagnosis=diagnosis,
         instructions=sum(costs) if costs else None,
         **_memory(run.engine.engine),
         unpaired=run.unpaired,
@@ -267,6 +270,20 @@ def _comparison(
         matrix=matrix,
         samples=tuple(run.samples),
     )
+
+
+def _diagnosis(run: Run) -> Diagnosis | None:
+    """Why the two differ: hypotheses replayed on the images that differ earliest."""
+    if not run.apart:
+        return None
+    from firmware_tools._diagnose import diagnose
+
+    images = np.concatenate([image for _, image in run.apart])
+    try:
+        return diagnose(run.reference.engine, run.engine.engine, images, preprocess=run.expected.preprocess)
+    except (InputError, LinkError) as error:
+        run.notes.append(f"Why the two differ was not found out: {error}")
+        return None
 
 
 def _run_verdict(ops: tuple[OpResult, ...], tolerate: str | None) -> RunVerdict:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 ALIGNED_ON = 8
+DIAGNOSED_ON = 3
 
 
 class Run:
@@ -58,6 +59,7 @@ class Run:
         self.in_steps = len(keras) != 1
         self.forcing = not keras
         self.cause: str | None = None
+        self.apart: list[tuple[int, Array]] = []  # first divergent op and image, of those where it comes earliest
         self.missing = 0  # ops that a trace lacks because its link broke
         self.class_tally = Classes()
         self.notes: list[str] = []
@@ -79,6 +81,7 @@ class Run:
         for i, (right, judged) in enumerate(zip(references, engines, strict=True)):
             real = floats[i] if floats else None
             local = self._local(batch.images[i : i + 1], right, judged)
+            self._remember(batch.images[i : i + 1], right, judged)
             for tally in self.tallies:
                 tally.add(self.count, right, judged, local, real)
             self.class_tally.add(right, judged, real, None if batch.labels is None else int(batch.labels[i]))
@@ -131,6 +134,15 @@ class Run:
         ]
         if not self.tallies:
             raise InputError(f"{self.engine.engine.name} shows no intermediate tensors, so no op can be compared.")
+
+    def _remember(self, image: Array, right: Trace, judged: Trace) -> None:
+        """Keep the images that tell most of why the two differ, for a diagnosis."""
+        if not self.in_steps or self.reference.engine is self.engine.engine:
+            return
+        pairs = zip(right.steps, judged.steps, strict=False)
+        first = next((a.index for a, b in pairs if not np.array_equal(a.output.values, b.output.values)), None)
+        if first is not None:
+            self.apart = sorted([*self.apart, (first, image.copy())], key=lambda kept: kept[0])[:DIAGNOSED_ON]
 
     def _local(self, image: Array, right: Trace, judged: Trace) -> Trace | None:
         """A forced run, where something differs and the engine can be forced."""

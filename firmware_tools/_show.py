@@ -62,6 +62,9 @@ def findings(comparison: Comparison) -> list[str]:
     lines += [f"note: {note}" for note in comparison.notes]
     if comparison.cause:
         lines.append(f"cause: {comparison.cause}")
+    if comparison.diagnosis is not None:
+        lines += [f"evidence: {line}" for line in comparison.diagnosis.evidence]
+        lines.append(f"what to do: {comparison.diagnosis.what_to_do}")
     return lines
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import camera
 import numpy as np
 from planted import (
     GREY,
@@ -49,6 +50,7 @@ class Plant:
     size: tuple[int, int] = (20, 20)
     preprocess: Preprocess = PREPROCESS
     others: bool = False
+    camera: str = ""
 
     @property
     def name(self) -> str:
@@ -57,6 +59,8 @@ class Plant:
 
     def diagnosis(self) -> Diagnosis | None:
         """Plant it, and ask."""
+        if self.camera:
+            return camera.captured(self.camera)
         frames = pictures(size=self.size)
         made = loaded(1, self.preprocess.channels)
         reference = tflm(made)
@@ -188,11 +192,27 @@ def pipelines() -> Iterator[Plant]:
     )
 
 
+ONCE = "(int32_t)(((int64_t){sum} * scale.multiplier + {half}) >> (31 - scale.shift))"
 SINGLE = (
-    "nn_math.h",
-    r"static inline int32_t nn_requantize\(.*?\n}\n",
-    "static inline int32_t nn_requantize(int32_t x, nn_scale scale) { const int32_t right = 31 - scale.shift; return "
-    "(int32_t)(((int64_t)x * scale.multiplier + (INT64_C(1) << (right - 1))) >> right); }\n",
+    (
+        "nn_math.h",
+        r"static inline int32_t nn_requantize\(.*?\n}\n",
+        "static inline int32_t nn_requantize(int32_t x, nn_scale scale) { return "
+        + ONCE.format(sum="x", half="(INT64_C(1) << (30 - scale.shift))")
+        + "; }\n",
+    ),
+    (
+        "nn_math.h",
+        r"const int32_t y = nn_halves_down\(nn_high_word\(sum \* 2, scale.multiplier\)\);",
+        "return nn_clamp_("
+        + ONCE.format(sum="sum", half="(INT64_C(1) << (30 - scale.shift))")
+        + " + (odd - 1) / 2); const int32_t y = 0;",
+    ),
+    (
+        "nn_math.h",
+        r"(static inline int32_t nn_requantize)",
+        r"static inline int8_t nn_clamp_(int32_t x) { return (int8_t)nn_min(nn_max(x, -128), 127); }\n\1",
+    ),
 )
 
 
@@ -204,46 +224,48 @@ def _firmware(what: str, answer: str, detail: str, *patches: tuple[str, str, str
 
 def kernels() -> Iterator[Plant]:
     """Faults of kernels, in their C."""
-    yield _firmware("built with single rounding", "single rounding", "in integers", SINGLE)
+    yield _firmware("built with single rounding", "single rounding", "in integers", *SINGLE)
     yield Plant("LiteRT", "XNNPACK's kernels", "single rounding", "", make=lambda: litert_xnnpack(model()))
+    cut = ONCE.format(sum="({sum})", half="0")
     yield _firmware(
         "the last step of ADD cut off",
         "another rounding",
         "",
+        ("add.c", r"nn_requantize\(left \+ sign \* right, scale\)", cut.format(sum="left + sign * right")),
         (
             "add.c",
-            r"nn_requantize\(left \+ sign \* right, scale\)",
-            "(int32_t)(((int64_t)(left + sign * right) * scale.multiplier) >> (31 - scale.shift))",
+            r"nn_scale_down\((rescaled.*?), scale, odd\)",
+            rf"nn_clamp({cut.format(sum=chr(92) + '1')} + (odd - 1) / 2, -128, 127)",
         ),
     )
     yield _firmware(
         "mean of a pool cut off", "another rounding", "mean", ("average_pool_2d.c", r"\(sum > 0 \? .*? half\)", "sum")
     )
+    wide = "kernel wrong for widths that are no multiple"
     yield _firmware(
-        "convolution takes whole words of 8 products",
-        "kernel wrong for widths that are no multiple",
+        "convolution takes 8 products at a time",
+        wide,
         "products of a sum",
-        (
-            "conv_2d.c",
-            r"nn_dot_2x2\(pixel0, pixel1, weights, row, sums\)",
-            "nn_dot_2x2(pixel0, pixel1, weights, row & ~7, sums)",
-        ),
+        ("nn_dot_2x2.c", r"(x \+= 8\) {\n)", r"\1 if (left == 1 && (quads & 1)) continue;\n"),
     )
     yield _firmware(
         "pool takes four channels at a time",
-        "kernel wrong for widths that are no multiple",
+        wide,
         "channels, multiples of 4",
-        ("average_pool_2d.c", r"c < s->depth", "c < (s->depth & ~3)"),
+        ("max_pool_2d.c", r"c < s->depth", "c < (s->depth & ~3)"),
+        ("max_pool_2d.c", r"\(size_t\)s->depth", "(size_t)(s->depth & ~3)"),
     )
     yield _firmware(
-        "pool takes four columns at a time",
-        "kernel wrong for widths that are no multiple",
-        "columns, multiples of 4",
-        (
-            "average_pool_2d.c",
-            r"one_pixel\(s, input, nn_window_at\(s, y, x\), output\);",
-            "if (x < (s->output_width & ~3)) one_pixel(s, input, nn_window_at(s, y, x), output);",
-        ),
+        "depthwise convolution takes eight columns at a time",
+        wide,
+        "columns",
+        ("depthwise_conv_2d.c", r"int32_t x = d->s->output_width;", "int32_t x = d->s->output_width & ~7;"),
+    )
+    yield _firmware(
+        "ADD takes 16 values at a time",
+        wide,
+        "values of the tensor, multiples of 16",
+        ("add.c", r"output \+ s->size_3", "output + (s->size_3 & ~15)"),
     )
     yield _firmware(
         "larger half of the padding above and left",
@@ -265,6 +287,11 @@ def kernels() -> Iterator[Plant]:
             "nn_math.h",
             r"return \(int8_t\)nn_min\(nn_max\(x, low\), high\);",
             "return (int8_t)nn_max(x, low > -128 ? low : x);",
+        ),
+        (
+            "nn_math.h",
+            r"nn_max\(nn_min\(\(\(y >> ~scale.shift\) \+ odd\) >> 1, INT8_MAX\), INT8_MIN\)",
+            "(((y >> ~scale.shift) + odd) >> 1)",
         ),
     )
     yield _firmware(
@@ -406,7 +433,7 @@ def _as_first(other: Engine) -> Engine:
 def memories() -> Iterator[Plant]:
     """Faults of memory."""
     yield _pipeline_stale()
-    yield _firmware("an op that is skipped", "stale tensor, the previous run's", "", ("model.c", r"{op_4, ", "{0, "))
+    yield _firmware("an op that is skipped", "stale tensor, the previous run's", "", ("model.c", r"{op_5, ", "{0, "))
     yield Plant(
         "arena plan, host",
         "the skip connection's buffer shares 96 bytes",
@@ -421,7 +448,9 @@ def memories() -> Iterator[Plant]:
         "op 1",
         make=lambda: _Closed(device("overlap", loaded(), plan=_overlap())),
     )
-    yield _firmware("64 bytes of the arena are somebody else's", "arena too small", "the device has", *_short_arena(64))
+    yield _firmware(
+        "200 bytes of the arena are somebody else's", "arena too small", "the device has", *_short_arena(200)
+    )
 
 
 def _overlap():
@@ -481,9 +510,36 @@ def _pipeline_stale() -> Plant:
     )
 
 
+CAMERAS = {
+    "bgr": "channels in the order BGR",
+    "order": "RGB565 read with the bytes exchanged",
+    "planes": "planes written one after the other",
+    "mirror": "sensor mounted before a mirror",
+    "upside": "rows from the bottom up",
+    "turned": "board mounted upside down",
+    "cropped": "the middle of the frame taken",
+    "nearest": "every second pixel taken",
+    "halves": "mean of four pixels, halves rounded up",
+    "range": "pixels brought to -1..1",
+    "twice": "table applied to normalised values",
+    "unsigned": "bytes with an offset of 128",
+    "zero": "table without the zero point",
+    "scale": "table of another model",
+    "dropped": "96 bytes of the frame's DMA lost",
+    "doubled": "96 bytes of the frame's DMA twice",
+    "stale": "the buffer of the frame before",
+}
+
+
+def cameras() -> Iterator[Plant]:
+    """A board's own preprocessing, judged by CAPTURE."""
+    for fault, what in CAMERAS.items():
+        yield Plant("camera of the device (CAPTURE)", what, *camera.FAULTS[fault], camera=fault)
+
+
 def plants() -> list[Plant]:
     """All of them, in the order of the table."""
-    return [*pipelines(), *kernels(), *models(), *memories()]
+    return [*pipelines(), *cameras(), *kernels(), *models(), *memories()]
 
 
 def row(plant: Plant) -> str:

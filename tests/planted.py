@@ -137,7 +137,9 @@ def constant(made: Graph, name: str, change: Callable[[Array], Array]) -> Patche
     found = re.search(rf"static const (\w+)_t {name}\[\d+\] = {{(.*?)}};", text, re.DOTALL)
     assert found, name
     numbers = np.array([int(part) for part in re.findall(r"-?\d+", found[2].replace("INT32_C", ""))])
-    values = change(numbers.astype(found[1]))
+    numbers = numbers.astype(found[1])
+    words = name.endswith("_weights") and numbers.dtype == np.int32  # int8, four in a word
+    values = change(numbers.view(np.int8)).view(np.int32) if words else change(numbers)
     return (("model.c", re.escape(found[2]), "\n" + ", ".join(map(str, values.tolist())) + "\n"),)
 
 

@@ -33,17 +33,20 @@ def diagnose_capture(
     if not captures or len(graph.inputs) != 1:
         raise InputError("A diagnosis of a sensor takes captures of a model with one input.")
     tensor = graph.tensors[graph.inputs[0]]
-    feedings, before = [], None
+    feedings: list[Feeding] = []
+    before: Feeding | None = None
     for capture in captures:
         frame = capture.picture
         right = model_input(frame[None], tensor, preprocess=preprocess).reshape(tensor.shape)
         given = np.asarray(capture.inputs[tensor.name]).reshape(tensor.shape)
-        feedings.append(Feeding(frame, right, tensor, preprocess, previous=before, seen=given))
-        before = given
+        old = (None, None) if before is None else (before.seen, before.integers)
+        before = Feeding(frame, right, tensor, preprocess, previous=old[0], previous_right=old[1], seen=given)
+        feedings.append(before)
     apart = sum(int((one.integers != one.seen).sum()) for one in feedings)
     if not apart:
         return None
     wrong = [one for one in feedings if (one.integers != one.seen).any()]
+    wrong = [one for one in wrong if one.previous is not None] or wrong
     found = input_answers(wrong)
     size = sum(one.integers.size for one in wrong)
     most = max(int(np.abs(one.integers.astype(int) - np.asarray(one.seen).astype(int)).max()) for one in wrong)

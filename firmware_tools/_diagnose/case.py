@@ -11,7 +11,6 @@ import numpy.typing as npt
 from firmware_tools import memory
 from firmware_tools._diagnose.feeding import Feeding
 from firmware_tools._diagnose.kernel import Kernel, kernel_of
-from firmware_tools._diagnose.workspace import left_behind
 from firmware_tools.codegen import needs_of
 from firmware_tools.graph import Graph, Op
 from firmware_tools.reference.one_op import OneOp
@@ -164,13 +163,7 @@ class Case:
         for op in self.graph.ops[:last]:
             if op.index in plan.scratch:
                 start = plan.scratch[op.index]
-                size = needs_of(self.graph, op).scratch
-                given = made.get(op.inputs[0])
-                away = start - plan.offsets.get(op.inputs[0], 0)
-                left = None if given is None else left_behind(kernel_of(self.graph, op), given, away)
-                known[start : start + size] = left is not None
-                if left is not None:
-                    arena[start : start + min(size, left.size)] = left[:size]
+                known[start : start + needs_of(self.graph, op).scratch] = False
             for index in op.outputs:
                 write(index)
 

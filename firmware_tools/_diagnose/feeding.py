@@ -23,6 +23,7 @@ class Feeding:
         tensor: the model's input.
         preprocess: what the model expects of pixels; None: as they are.
         previous: the input of the run before, None where there was none.
+        previous_right: what the run before should have been given, where that is not the same.
         seen: what the device really fed, where that can be read (CAPTURE); None where only the ops' outputs are known.
         suspect: bytes of the input between which it begins to differ, as the first op's output tells; None: unknown.
         others: scale and zero point of other models' inputs, by file name.
@@ -33,6 +34,7 @@ class Feeding:
     tensor: GraphTensor
     preprocess: Preprocess | None
     previous: Array | None = None
+    previous_right: Array | None = None
     seen: Array | None = None
     suspect: tuple[int, int] | None = None
     others: tuple[tuple[str, float, int], ...] = ()

@@ -143,8 +143,8 @@ def interpolated(feeding: Feeding) -> Replays:
     places = [np.arange(m) * ((n - 1) / max(m - 1, 1)) for n, m in zip(frame.shape, wanted.size, strict=False)]
     yield "bilinear with aligned corners", feeding.from_frame(_bilinear(frame, *places))
     places = [np.arange(m) * (n / m) for n, m in zip(frame.shape, wanted.size, strict=False)]
-    yield "bilinear without half pixels", feeding.from_frame(_bilinear(frame, *places))
     yield "nearest, the upper left pixel", feeding.from_frame(frame[places[0].astype(int)][:, places[1].astype(int)])
+    yield "bilinear without half pixels", feeding.from_frame(_bilinear(frame, *places))
 
 
 def _bilinear(frame: Array, rows: Array, columns: Array) -> Array:

@@ -25,6 +25,8 @@ NAMED = 0.9
 WORTH = 0.5
 """Share on the first run from which on the others are replayed too."""
 SHOWN = 5
+FINALISTS = 8
+"""Replays of an input that explain the first run best and are tried on the others."""
 
 
 def share_restored(right: Sequence[Array], judged: Sequence[Array], replayed: Sequence[Array]) -> float:
@@ -58,8 +60,7 @@ def input_answers(feedings: Sequence[Feeding]) -> list[Answer]:
     for hypothesis in known():
         if hypothesis.family not in ("input", "transfer"):
             continue
-        scored = ((detail, _lazily(right, judged, made)) for detail, made in _inputs(hypothesis, feedings))
-        best = _best(hypothesis, scored)
+        best = _best(hypothesis, _of_inputs(hypothesis, feedings, right, judged, np.asarray))
         if best is not None:
             found.append(best)
             if best.share_restored == 1:
@@ -90,8 +91,7 @@ def _scored(case: Case, hypothesis: Hypothesis) -> Iterator[tuple[str, float]]:
     if hypothesis.family in ("input", "transfer"):
         if not set(case.activations(case.op)) & set(case.graph.inputs) or len(case.graph.inputs) != 1:
             return
-        for detail, made in _inputs(hypothesis, case.feedings):
-            yield detail, _lazily(seen.right, seen.judged, [functools.partial(_replayed, case, x) for x in made])
+        yield from _of_inputs(hypothesis, case.feedings, seen.right, seen.judged, functools.partial(_replayed, case))
     elif hypothesis.ops:
         kernel = case.kernel
         if kernel is None or case.op.name not in hypothesis.ops:
@@ -121,12 +121,33 @@ def _lazily(right: Sequence[Array], judged: Sequence[Array], runs: Sequence[Call
     return share
 
 
-def _inputs(hypothesis: Hypothesis, feedings: Sequence[Feeding]) -> Iterator[tuple[str, list[Callable[[], Array]]]]:
-    """The replays of all runs side by side; those of the second run on are made when they are asked for."""
-    others = [dataclasses.replace(one, suspect=feedings[0].suspect) for one in feedings[1:]]
-    for detail, first in hypothesis.replays(feedings[0]):
-        rest = [functools.partial(_same, hypothesis, one, detail) for one in others]
-        yield detail, [functools.partial(np.asarray, first), *rest]
+def _of_inputs(
+    hypothesis: Hypothesis,
+    feedings: Sequence[Feeding],
+    right: Sequence[Array],
+    judged: Sequence[Array],
+    replayed: Callable[[Array], Array],
+) -> Iterator[tuple[str, float]]:
+    """(detail, share) of each replay of a hypothesis about inputs.
+
+    All are tried on the first run; the best of them on the others too.
+    """
+    tried = [
+        (share_restored(right[:1], judged[:1], [replayed(made)]), detail)
+        for detail, made in hypothesis.replays(feedings[0])
+    ]
+    best = sorted(tried, key=lambda one: -one[0])[:FINALISTS]
+    others = [dataclasses.replace(one, suspect=feedings[0].suspect) for one in feedings]
+    for share, detail in best:
+        if share < WORTH or len(feedings) == 1:
+            yield detail, share
+            continue
+        runs = [functools.partial(_again, hypothesis, one, detail, replayed) for one in others]
+        yield detail, _lazily(right, judged, runs)
+
+
+def _again(hypothesis: Hypothesis, feeding: Feeding, detail: str, replayed: Callable[[Array], Array]) -> Array:
+    return replayed(_same(hypothesis, feeding, detail))
 
 
 def _same(hypothesis: Hypothesis, feeding: Feeding, detail: str) -> Array:
@@ -134,12 +155,12 @@ def _same(hypothesis: Hypothesis, feeding: Feeding, detail: str) -> Array:
     return next((made for name, made in hypothesis.replays(feeding) if name == detail), feeding.integers)
 
 
-def _replayed(case: Case, values: Callable[[], Array]) -> Array:
+def _replayed(case: Case, values: Array) -> Array:
     """The first divergent op's output where the model is given these values."""
     if case.activations(case.op) == case.graph.inputs:
-        return case.run_op(case.op, (values(),))
+        return case.run_op(case.op, (values,))
     name = case.graph.tensors[case.graph.inputs[0]].name
-    return case.reference.run({name: values()}).step(case.op.index).output.values
+    return case.reference.run({name: values}).step(case.op.index).output.values
 
 
 def restored_ops(case: Case, hypothesis: str, detail: str) -> tuple[int, int]:

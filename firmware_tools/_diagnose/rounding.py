@@ -79,7 +79,16 @@ def truncated(x: Array, scales: Array, real: Array) -> Array:
     return (x * multiplier) >> (31 - shift)
 
 
+def shortcut(x: Array, scales: Array, real: Array) -> Array:
+    """`double`, as the built-in engine computes it for sums below 2**30 (firmware/nn/nn_math.h); others overflow."""
+    del real
+    multiplier, shift = _parts(scales)
+    high = (wrapped(2 * x) * multiplier + (np.int64(1) << 31)) >> 32
+    return (((high - (high < 0)) >> (-shift - 1)) + 1) >> 1
+
+
 ROUNDINGS = {
+    "shortcut": shortcut,
     "double": double,
     "single": single,
     "float": floating,

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from firmware_tools._diagnose.case import Case, Observed
 from firmware_tools._diagnose.kernel import SUMS, Kernel
 from firmware_tools._diagnose.registry import about_kernel, about_memory
-from firmware_tools.codegen import weights as packing
 
 Array = npt.NDArray[Any]
 Replays = Iterator[tuple[str, Kernel]]
@@ -56,7 +55,8 @@ def layouts(kernel: Kernel) -> Iterator[Layout]:
     padded = np.pad(places, ((0, 0), (0, -products % 4)), constant_values=-1)
     count = 4 if kernel.op == "FULLY_CONNECTED" else 2
     full = np.pad(padded, ((0, -channels % count), (0, 0)), constant_values=-1)
-    yield Layout("as the built-in engine packs them", packing.in_turns(full, count))
+    turns = full.reshape(-1, count, full.shape[1] // 4, 4).transpose(0, 2, 1, 3)  # as `codegen.weights.in_turns` does
+    yield Layout("as the built-in engine packs them", turns.ravel())
 
 
 @about_kernel(
@@ -71,7 +71,8 @@ def byte_swapped(kernel: Kernel, observed: Observed) -> Replays:
     assert kernel.weights is not None
     assert kernel.bias is not None
     turned = kernel.bias.astype(np.int32).byteswap().astype(np.int64)
-    yield "biases alone", dataclasses.replace(kernel, bias=turned)
+    for changed in _with_bias(kernel, turned):
+        yield "biases alone", changed
     for size in (4, 2, 8):
         for layout in layouts(kernel):
             stored = layout.stored(kernel.weights)
@@ -82,7 +83,15 @@ def byte_swapped(kernel: Kernel, observed: Observed) -> Replays:
             for changed in kernel.with_weights(weights):
                 yield f"words of {size} bytes", changed
             if size == 4:
-                yield "words of 4 bytes, biases too", dataclasses.replace(kernel, weights=weights, bias=turned)
+                for changed in _with_bias(dataclasses.replace(kernel, weights=weights), turned):
+                    yield "words of 4 bytes, biases too", changed
+
+
+def _with_bias(kernel: Kernel, bias: Array) -> Iterator[Kernel]:
+    """With other biases; also as the built-in engine's shortcut scales a sum down that is larger than it allows for."""
+    yield dataclasses.replace(kernel, bias=bias)
+    if kernel.shape.get("quick"):
+        yield dataclasses.replace(kernel, bias=bias, rounding="shortcut")
 
 
 @about_memory(
@@ -179,7 +188,8 @@ def bit_flipped(kernel: Kernel, observed: Observed) -> Replays:
     for bit in range(32):
         bias = kernel.bias.astype(np.int32)
         bias.view(np.uint32)[channel] ^= np.uint32(1 << bit)
-        yield f"bit {bit} of the bias of channel {channel}", dataclasses.replace(kernel, bias=bias.astype(np.int64))
+        for changed in _with_bias(kernel, bias.astype(np.int64)):
+            yield f"bit {bit} of the bias of channel {channel}", changed
     for bit in range(31):
         scales = kernel.scales.copy()
         scales[channel, 0] ^= 1 << bit

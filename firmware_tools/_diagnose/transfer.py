@@ -24,6 +24,8 @@ def stale(feeding: Feeding) -> Replays:
     """The input of the run before in the new one's place."""
     if feeding.previous is not None:
         yield "", feeding.previous
+    if feeding.previous_right is not None:
+        yield "what the run before should have had", feeding.previous_right
 
 
 def _places(feeding: Feeding, raw: Array) -> Iterator[tuple[int, int]]:
@@ -39,7 +41,8 @@ def _places(feeding: Feeding, raw: Array) -> Iterator[tuple[int, int]]:
             for length in range(1, min(raw.size - first, 8192) + 1):
                 yield first, length
             for length in CHUNKS:  # a chunk whose first bytes happen to agree
-                yield first // length * length, length
+                if first // length * length + length <= raw.size:
+                    yield first // length * length, length
         return
     low, high = feeding.suspect or (0, raw.size)
     for length in CHUNKS:
