@@ -235,7 +235,7 @@ def _memory_line(case: Case) -> str:
 def _restored_line(case: Case, named: Answer) -> str:
     """How far the answer carries beyond the first op."""
     rule = f"{named.explanation} " if named.explanation else ""
-    alike = f" {named.alike} other places restore as much." if named.alike else ""
+    alike = "" if not named.alike else f" {named.alike} other form{'s' * (named.alike > 1)} would restore as much."
     if named.family in ("input", "transfer"):
         values = changed_input(case, named.hypothesis, named.detail)
         name = case.graph.tensors[case.graph.inputs[0]].name

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_tools._diagnose import rounding
-from firmware_tools.codegen.numerics import scale_of
+from firmware_tools.codegen.numerics import channel_scales, quantize_multiplier, scale_of
 from firmware_tools.codegen.registry import Refusal, lower
-from firmware_tools.graph import Graph, Op
+from firmware_tools.graph import Graph, GraphTensor, Op
 
 Array = npt.NDArray[Any]
 SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -208,7 +208,7 @@ def kernel_of(graph: Graph, op: Op) -> Kernel | None:
     shape = dict(call.shape)
     made = Kernel(op.name, shape, output.shape)
     if op.name in SUMS:
-        return _with_weights(graph, op, made, call.constants["scales"])
+        return _with_weights(graph, op, made)
     if op.name != "ADD":
         return made
     a, b = (tensors[index] for index in op.inputs)
@@ -219,7 +219,7 @@ def kernel_of(graph: Graph, op: Op) -> Kernel | None:
     return dataclasses.replace(made, scales=scales.astype(np.int64), real_scales=real)
 
 
-def _with_weights(graph: Graph, op: Op, made: Kernel, scales: Array) -> Kernel | None:
+def _with_weights(graph: Graph, op: Op, made: Kernel) -> Kernel | None:
     image, kernel, output = (graph.tensors[index] for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
     if kernel.data is None or (kernel.zero_point != 0).any():
         return None
@@ -232,7 +232,7 @@ def _with_weights(graph: Graph, op: Op, made: Kernel, scales: Array) -> Kernel |
         if data is None:
             return None
         bias += data.ravel()
-    rows = scales.astype(np.int64).reshape(-1, 2)
+    rows = _scales(op, image, kernel, output)
     real = kernel.scale.astype(np.float64) * scale_of(image) / scale_of(output)
     shape = {**made.shape, "input_zero_point": int(image.zero_point[0])}
     return dataclasses.replace(
@@ -243,3 +243,14 @@ def _with_weights(graph: Graph, op: Op, made: Kernel, scales: Array) -> Kernel |
         scales=np.repeat(rows, channels // len(rows), axis=0),
         real_scales=np.repeat(real, channels // len(real)),
     )
+
+
+def _scales(op: Op, image: GraphTensor, kernel: GraphTensor, output: GraphTensor) -> Array:
+    """Multiplier and shift of each channel, int64, from the file: the generator may change those of dead channels.
+
+    With one scale TensorFlow Lite Micro's FULLY_CONNECTED multiplies input and weights scale in float32.
+    """
+    if op.name == "FULLY_CONNECTED" and len(kernel.scale) == 1:
+        product = float(np.float32(image.scale[0]) * np.float32(kernel.scale[0]))
+        return np.array([quantize_multiplier(product / scale_of(output))], np.int64)
+    return channel_scales(image, kernel, output).astype(np.int64)
