@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,21 +42,49 @@ def firmware(tmp_path_factory):
     return build
 
 
-def compile_firmware(out: Path, target: Path, year: int, macros: tuple[str, ...]) -> None:
+def compile_firmware(
+    out: Path,
+    target: Path,
+    year: int,
+    macros: tuple[str, ...],
+    around: Sequence[Path] = (STAND_IN / "port.cpp",),
+    more: Sequence[str] = (),
+) -> None:
     """With GCC's sanitizers where there is a GCC, else with Zig's, which trap."""
     gcc = shutil.which("g++") is not None and shutil.which("gcc") is not None
     zig = [sys.executable, "-m", "ziglang"]
     c, cpp = (["gcc"], ["g++"]) if gcc else ([*zig, "cc"], [*zig, "c++"])
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if gcc else ["-fsanitize=undefined"]
     common = ["-g", "-O1", "-Wall", "-Wextra", "-Werror", *sanitize]
-    includes = [f"-I{out}", f"-I{STAND_IN}"]
+    includes = [f"-I{out}", f"-I{STAND_IN}", *more]
     objects = []
     for source in sorted((out / "link").glob("*.c")):
         objects.append(str(target.with_name(f"{target.name}-{source.stem}.o")))
         run([*c, "-std=c99", *common, "-c", str(source), "-o", objects[-1]])
-    sources = [out / "tflm_link.cpp", STAND_IN / "firmware.cpp", STAND_IN / "port.cpp"]
+    sources = [*sorted(out.glob("*.cpp")), STAND_IN / "firmware.cpp", *around]
     defines = [f"-DSTAND_IN_YEAR={year}", f"-DREGISTRATION={REGISTRATION[year]}", *(f"-D{macro}" for macro in macros)]
     run([*cpp, "-std=c++11", *common, *defines, *includes, *map(str, sources), *objects, "-o", str(target)])
+
+
+ARDUINO = Path(__file__).parent / "arduino_stand_in"
+SKETCH = """
+#include <Arduino.h>
+#include <port_arduino.h>
+int run_firmware(int count, char **arguments);
+void setup() { Serial.begin(115200); port_begin(Serial); run_firmware(0, nullptr); }
+void loop() {}
+"""
+
+
+def test_on_arduino_the_port_comes_with_it(tmp_path):
+    export.tflm(tmp_path / "out")
+    (tmp_path / "sketch.cpp").write_text(SKETCH)
+    sources = [tmp_path / "sketch.cpp", ARDUINO / "main.cpp"]
+    compile_firmware(tmp_path / "out", tmp_path / "sketch", 2025, ("ARDUINO=10607",), sources, [f"-I{ARDUINO}"])
+    with connect(tmp_path / "sketch") as device:
+        trace = device.run({"t0": X})
+        assert all(map(np.array_equal, values(trace), expected(X)))
+        assert device.hello.tick_hz == 1_000_000
 
 
 def run(command: list[str]) -> None:

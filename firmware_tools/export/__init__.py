@@ -69,6 +69,7 @@ def tflm(out: str | os.PathLike[str]) -> list[Path]:
     files = {path.name: _text(path) for path in sorted((_PORTS / "tflm").iterdir())}
     files |= {f"link/{name}": text for name, text in _link_files("TensorFlow Lite Micro", "TFLM adapter", 8).items()}
     del files["link/serve.c"]  # the built-in engine's loop
+    files |= {name: _text(_PORTS / "arduino" / name) for name in ("port_arduino.h", "port_arduino.cpp")}
     files["nn/nn.h"] = _text(zig.FIRMWARE / "nn" / "nn.h")
     return _write(files, Path(out))
 

@@ -1,8 +1,9 @@
+#ifdef ARDUINO /* elsewhere the functions of link/port.h are yours to write */
+
 #include "port_arduino.h"
 
 extern "C" {
 #include "link/port.h"
-#include "link/server.h"
 }
 
 static Stream *the_line;
@@ -75,8 +76,9 @@ void port_idle(void)
     yield();
 }
 
-void serve_model(Stream &line)
+void port_begin(Stream &line)
 {
     the_line = &line;
-    link_serve(&nn_the_model);
 }
+
+#endif

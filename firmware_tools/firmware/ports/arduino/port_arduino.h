@@ -4,7 +4,10 @@
 
 #include <Arduino.h>
 
-/* Answers the host on `line`, which has been begun, and runs the model for it. Does not return. */
+/* Lets the link speak on `line`, which has been begun: the five functions of link/port.h are then there. */
+void port_begin(Stream &line);
+
+/* The same, for the built-in engine: answers the host and runs the model for it. Does not return. */
 void serve_model(Stream &line);
 
 #endif
