@@ -42,6 +42,8 @@ DOUBTFUL_DB = 25.0
 AS_WELL_DB = 1.0
 # Layers whose tensors are closer to each other than this cannot be told apart beneath the noise of 8 bits.
 TWINS_DB = 50.0
+# Layers whose batch norm the converter folds into them.
+FOLDING = ("Conv2D", "DepthwiseConv2D", "Conv1D", "SeparableConv2D", "Dense")
 # So many values of a tensor are looked at, drawn once: comparing is quick however large the maps are.
 SKETCH = 4096
 
@@ -142,6 +144,7 @@ class _Layers:
     def __init__(self, floats: Sequence[Trace]) -> None:
         self._floats = floats
         self._place = {step.name: place for place, step in enumerate(floats[0].steps)}
+        self._kind = {step.name: step.op for step in floats[0].steps}
         self._by_sizes: dict[tuple[int, ...], list[str]] = {}
         for step in floats[0].steps:
             self._by_sizes.setdefault(_sizes(step.output), []).append(step.name)
@@ -177,6 +180,17 @@ class _Layers:
     def silent(self, address: str) -> bool:
         """Whether a layer's tensor is zero everywhere."""
         return not any(values.any() for values in self.reals(address))
+
+    def normalised(self, address: str, twins: Sequence[str]) -> str:
+        """A convolution's batch norm among its twins (a new one changes nothing), since the op has it folded in."""
+        if self._kind[address] not in FOLDING or f"{address}:pre" in self._place:
+            return address
+        later = [
+            twin
+            for twin in twins
+            if self._kind[twin] == "BatchNormalization" and self._place[twin] > self._place[address]
+        ]
+        return min(later, key=self.order, default=address)
 
     def order(self, address: str) -> int:
         """When a layer was called."""
@@ -234,4 +248,5 @@ def _choose(
         same = min(known.order(other) for other, sqnr in known.twins(address).items() if sqnr == np.inf)
         return not named(name, address), address.endswith(":pre"), -same, known.order(address)
 
-    return min(free, key=preference, default=None)
+    chosen = min(free, key=preference, default=None)
+    return chosen if chosen is None else known.normalised(chosen, free)

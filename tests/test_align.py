@@ -130,6 +130,31 @@ def test_layers_that_are_zero_everywhere_prove_nothing_without_a_name():
     assert align([silent(trace, None) for trace in quantised], zeros).layers[1] == "pool"
 
 
+def test_a_batch_norm_that_changes_nothing_yet_is_part_of_the_convolution_s_op(tmp_path):
+    """Of a new model both have the same numbers in 8 bits, and the name in the file may be either's."""
+    import keras
+
+    keras.utils.set_random_seed(6)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(6, 3, name="one"),
+            layers.BatchNormalization(name="one_norm"),
+            layers.DepthwiseConv2D(3, name="two"),
+            layers.BatchNormalization(name="two_norm"),
+            layers.ReLU(name="two_relu"),
+            layers.Conv2D(4, 1, name="three", activation="relu"),
+            layers.BatchNormalization(name="behind"),
+            layers.Conv2D(4, 1, name="last"),
+        ]
+    )
+    found = aligned(convert(model, dogs(16), out=tmp_path / "new.tflite"), model, dogs(16))
+    assert list(found.layers.values())[:3] == ["one_norm", "two_relu", "three"]
+    assert list(found.layers.values())[-1] == "last"
+    assert "one" in found.unpaired_layers
+
+
 def test_names_with_tensorflow_s_suffixes_are_recognised():
     assert named("model/conv2d_1/BiasAdd", "conv2d")  # the suffix may be TensorFlow's own
     assert named("model/conv2d_1/BiasAdd", "block/conv2d_1:pre")
