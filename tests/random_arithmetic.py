@@ -1,7 +1,7 @@
 """Random single ops that compute: beyond convolutions, dense layers and pooling."""
 
 import numpy as np
-from file_builder import Draws
+from file_builder import ACTIVATIONS, Draws
 
 
 class Arithmetic(Draws):
@@ -13,7 +13,8 @@ class Arithmetic(Draws):
     def scale_at(self, index: int) -> float:
         return float(self.file.tensors[index].quantization.scale[0])
 
-    def transpose_conv(self) -> bytes:
+    def transposed(self) -> tuple[tuple[int, int, int], list[int], tuple[int, ...], dict[str, int]]:
+        """The image, the output's height and width, the kernel's shape, and the options of a transposed convolution."""
         height, width, depth = self.image()
         channels, size = self.integer(1, 5), (self.integer(1, 4), self.integer(1, 4))
         strides, padding = (self.integer(1, 3), self.integer(1, 3)), self.integer(0, 1)
@@ -25,19 +26,60 @@ class Arithmetic(Draws):
             out.append(
                 self.integer(smallest, count * stride) if padding == 0 else self.integer(least, least + stride - 1)
             )
+        options = {"padding": padding, "strideH": strides[0], "strideW": strides[1]}
+        options["fusedActivationFunction"] = self.pick(*ACTIVATIONS)
+        return (height, width, depth), out, (channels, *size, depth), options
+
+    def transpose_conv(self) -> bytes:
+        image, out, shape, options = self.transposed()
+        channels = shape[0]
         weight_scale = self.per_channel(channels)
-        source = self.activation((1, height, width, depth))
-        shape = (channels, *size, depth)
+        source = self.activation((1, *image))
         kernel = self.file.tensor(shape, scale=weight_scale, data=self.weights(shape))
         told = self.file.tensor((4,), dtype="int32", data=np.array([1, *out, channels], np.int32))
         inputs = [told, kernel, source]
         if self.integer(0, 1):
             inputs.append(self.bias(channels, self.scale_at(source), weight_scale, optional=False))
-        products = size[0] * size[1] * depth
-        target = self.activation((1, *out, channels), scale=self.output_scale(self.scale_at(source), products))
-        options = {"padding": padding, "strideH": strides[0], "strideW": strides[1]}
+        scale = self.output_scale(self.scale_at(source), int(np.prod(shape[1:])))
+        target = self.activation((1, *out, channels), scale=scale)
         self.file.op("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
         return self.file.pack([source], [target])
+
+    def transpose_conv_other(self) -> bytes:
+        """With 16-bit activations, and of real numbers."""
+        image, out, shape, options = self.transposed()
+        channels, real = shape[0], self.integer(0, 1)
+        told = self.file.tensor((4,), dtype="int32", data=np.array([1, *out, channels], np.int32))
+        if real:
+            data = self.rng.normal(0, 1, shape).astype(np.float32)
+            source, target = (self.file.tensor(size, dtype="float32") for size in ((1, *image), (1, *out, channels)))
+            inputs = [told, self.file.tensor(shape, dtype="float32", data=data), source]
+            bias, settings = self.rng.normal(0, 1, channels).astype(np.float32), {}
+        else:
+            scale, weight_scale = float(np.float32(2.0 ** self.rng.uniform(-14, -6))), self.per_channel(channels)
+            source = self.file.tensor((1, *image), dtype="int16", scale=scale)
+            inputs = [told, self.file.tensor(shape, scale=weight_scale, data=self.weights(shape)), source]
+            spread = float(np.float32(scale * 0.6 * np.prod(shape[1:]) ** 0.5 * 2.0 ** self.rng.uniform(-1, 3)))
+            target = self.file.tensor((1, *out, channels), dtype="int16", scale=spread)
+            bias = self.rng.integers(-(2**24), 2**24, channels)
+            settings = {"scale": np.float32(scale) * weight_scale}
+        if self.integer(0, 1):
+            inputs.append(self.file.tensor((channels,), dtype=bias.dtype.name, data=bias, **settings))
+        self.file.op("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
+        return self.file.pack([source], [target])
+
+    def integers(self) -> bytes:
+        """Plain int32, and the larger or smaller of int16."""
+        shape = (1, *self.image())
+        other = self.pick(shape, (1, 1, 1, shape[3]), (1,), (1, shape[1], 1, 1))
+        first, second = (shape, other) if self.integer(0, 1) else (other, shape)
+        name = self.pick("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM")
+        dtype = self.pick("int16", "int32") if name.endswith("IMUM") else "int32"
+        settings = {"scale": 0.25} if dtype == "int16" else {}
+        a, b, target = (self.file.tensor(size, dtype=dtype, **settings) for size in (first, second, shape))
+        kind = "MaximumMinimumOptions" if name.endswith("IMUM") else f"{name.title()}Options"
+        self.file.op(name, [a, b], [target], kind)
+        return self.file.pack([a, b], [target])
 
     def extremes(self) -> bytes:
         shape = (1, *self.image())
@@ -142,6 +184,7 @@ class Arithmetic(Draws):
         first, second = self.pick(
             ("int8", "float32"), ("int8", "int16"), ("int16", "int8"), ("int16", "float32"), ("int8", "int32"),
             ("int32", "float32"), ("int32", "int16"), ("float32", "int8"), ("float32", "int16"), ("float32", "int32"),
+            ("float32", "float32"), ("float32", "bool"), ("int32", "bool"),
         )  # fmt: skip
         source, target = self.file.tensor(shape, dtype=first), self.file.tensor(shape, dtype=second)
         self.file.op("CAST", [source], [target], "CastOptions")

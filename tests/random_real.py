@@ -81,6 +81,35 @@ class Real(Draws):
         self.file.op(self.pick("MEAN", "SUM"), [source, table], [target], "ReducerOptions", keepDims=keep)
         return self.file.pack([source], [target])
 
+    def extremes_real(self) -> bytes:
+        """Where the largest value stands, and which it is."""
+        shape = tuple(self.integer(1, 6) for _ in range(self.integer(1, 4)))
+        axis = self.integer(-len(shape), len(shape) - 1)
+        out = tuple(size for i, size in enumerate(shape) if i != axis % len(shape))
+        name = self.pick("ARG_MAX", "ARG_MIN", "REDUCE_MAX", "REDUCE_MIN")
+        source = self.real(shape)
+        if name.startswith("ARG"):
+            told = self.file.tensor((), dtype="int32", data=np.array(axis, np.int32))
+            target = self.file.tensor(out, dtype="int32")
+            self.file.op(
+                name, [source, told], [target], "ArgMaxOptions" if name == "ARG_MAX" else "ArgMinOptions", outputType=2
+            )
+        else:
+            told = self.file.tensor((1,), dtype="int32", data=np.array([axis], np.int32))
+            target = self.real(out)
+            self.file.op(name, [source, told], [target], "ReducerOptions", keepDims=False)
+        return self.file.pack([source], [target])
+
+    def resize_real(self) -> bytes:
+        shape = (self.pick(1, 1, 2), *self.image())
+        size = [self.integer(1, 13), self.integer(1, 13)]
+        align, centres = self.pick((False, False), (True, False), (False, True))
+        source, target = self.real(shape), self.real((shape[0], *size, shape[3]))
+        told = self.file.tensor((2,), dtype="int32", data=np.array(size, np.int32))
+        options = {"alignCorners": align, "halfPixelCenters": centres}
+        self.file.op("RESIZE_BILINEAR", [source, told], [target], "ResizeBilinearOptions", **options)
+        return self.file.pack([source], [target])
+
     def held_real(self) -> bytes:
         shape = (1, *self.image())
         name = self.pick("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH")

@@ -123,3 +123,28 @@ class Wide(Draws):
         self.file.op("QUANTIZE", [middle], [rescaled], "QuantizeOptions")
         self.file.op("DEQUANTIZE", [rescaled], [target], "DequantizeOptions")
         return self.file.pack([source], [target])
+
+    def rescale(self) -> bytes:
+        """Integers of one size and scale as those of another, and the activations with 16 bits."""
+        shape = (1, *self.image())
+        name = self.pick("QUANTIZE", "QUANTIZE", "RELU", "RELU6", "LEAKY_RELU")
+        first, second = ("int16", "int16")
+        if name == "QUANTIZE":
+            first, second = self.pick(
+                *(("int8", "int16"), ("int16", "int8"), ("int16", "int16"), ("int8", "int32")),
+                *(("int16", "int32"), ("int32", "int8"), ("int32", "int16")),
+            )
+        scales = [self.pick(1.0, 2.0**-8) * 2.0 ** self.rng.uniform(-6, 0) for _ in range(2)]
+        source, target = (
+            self.file.tensor(
+                shape,
+                dtype=dtype,
+                scale=float(np.float32(scale)),
+                zero_point=self.zero_point() if dtype == "int8" else 0,
+            )
+            for dtype, scale in zip((first, second), scales, strict=True)
+        )
+        options = {"alpha": float(self.rng.uniform(0.01, 0.9))} if name == "LEAKY_RELU" else {}
+        kind = {"QUANTIZE": "QuantizeOptions", "LEAKY_RELU": "LeakyReluOptions"}.get(name, "")
+        self.file.op(name, [source], [target], kind, **options)
+        return self.file.pack([source], [target])

@@ -214,7 +214,8 @@ KINDS = (
         "mirror_pad",
         "resize_nearest",
     ),
-    *("known_shape", "conv_16", "binary_16", "pool_16", "mean_16", "curves_16", "ends_16"),
+    *("known_shape", "conv_16", "binary_16", "pool_16", "mean_16", "curves_16", "ends_16", "rescale"),
+    *("transpose_conv_other", "integers", "extremes_real", "resize_real"),
     *("conv_real", "binary_real", "pool_real", "mean_real", "held_real"),
 )
 WITHIN_ULP = {"exponential_real": 4}

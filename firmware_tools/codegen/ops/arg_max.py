@@ -4,13 +4,16 @@ import math
 
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 
+_SUFFIX = {"int8": "", "float32": "_float"}
+
 
 @lowers("ARG_MAX", "ARG_MIN")
 def arg_max(node: Node) -> Lowered:
     """The answer is int32."""
     source, output = node.input(0), node.output
     node.activation_inputs(0)
-    node.require(source.dtype == "int8", f"works on {source.dtype}; the engine takes int8")
+    node.require(source.dtype in _SUFFIX, f"works on {source.dtype}; the engine takes int8 and float32")
+    suffix = _SUFFIX[source.dtype]
     node.require(output.dtype == "int32", f"answers in {output.dtype}; take output_type=int32")
     rank = len(source.shape)
     axis = int(node.constant(1, "int32").ravel()[0])
@@ -19,4 +22,6 @@ def arg_max(node: Node) -> Lowered:
     outer, inner = math.prod(source.shape[:axis]), math.prod(source.shape[axis + 1 :])
     node.require(outer * inner == output.elements, f"turns {list(source.shape)} into {list(output.shape)}")
     shape = {"outer": outer, "depth": source.shape[axis], "inner": inner}
-    return Lowered((Call(f"nn_{node.op.name.lower()}", "arg_max", "arg_max", "nn_arg_max_shape", shape),))
+    return Lowered(
+        (Call(f"nn_{node.op.name.lower()}{suffix}", f"arg_max{suffix}", "arg_max", "nn_arg_max_shape", shape),)
+    )

@@ -19,6 +19,7 @@ from firmware_tools.codegen.numerics import (
     tanh,
     zero_point_of,
 )
+from firmware_tools.codegen.ops import rescale
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
 from firmware_tools.graph import GraphTensor
 
@@ -132,15 +133,20 @@ def sigmoid(node: Node) -> Lowered:
 
 @lowers("QUANTIZE")
 def quantize(node: Node) -> Lowered:
-    """8 bits to 8 bits: another scale and zero point; float32 to int8: `zero_point + round(x / scale)`."""
+    """Integers to integers: another scale and zero point; float32 to int8: `zero_point + round(x / scale)`."""
     source, output = node.input(0), node.output
     if source.dtype == "float32":
         return _quantize_float(node)
-    if source.dtype == output.dtype == "int16":
-        return _rescale_16(node)
     node.require(
-        source.dtype in _RANGES and output.dtype in _RANGES and len(source.scale) == 1 and len(output.scale) == 1,
-        f"turns {source.dtype} into {output.dtype}; the engine takes float32 to int8 and 8 bits to 8 bits",
+        all(len(tensor.scale) == 1 for tensor in (source, output)),
+        f"turns {source.dtype} into {output.dtype} where one of the two has no scale, or several",
+    )
+    if source.dtype in rescale.TYPES and output.dtype in rescale.TYPES and source.dtype + output.dtype != "int8int8":
+        return rescale.rescale(node, quantize_multiplier(scale_of(source) / scale_of(output)))
+    node.require(
+        source.dtype in _RANGES and output.dtype in _RANGES,
+        f"turns {source.dtype} into {output.dtype}; the engine takes float32 to int8 or int16, or signed integers to "
+        "signed integers",
     )
     factor = _ratio(node, scale_of(source) / scale_of(output))
     return tabulate(node, lambda x: zero_point_of(output) + requantize(x - zero_point_of(source), *factor))
@@ -169,17 +175,6 @@ def _quantize_float(node: Node) -> Lowered:
         constants={"scale": output.scale.astype(np.float32)},
     )
     return Lowered((call,))
-
-
-def _rescale_16(node: Node) -> Lowered:
-    source, output = node.input(0), node.output
-    node.activation_inputs(0)
-    node.int16(source, output)
-    node.require(source.elements == output.elements, "changes the number of values")
-    multiplier, shift = _ratio(node, scale_of(source) / scale_of(output))
-    shape = {"elements": source.elements, "multiplier": multiplier, "shift": shift}
-    call = Call("nn_rescale_16", "quantize_16", "quantize_16", "nn_rescale_16_shape", shape)
-    return Lowered((call,), in_place=(0,))
 
 
 @lowers("DEQUANTIZE")

@@ -101,3 +101,51 @@ def resize_bilinear(node: Node) -> Lowered:
         constants,
     )
     return Lowered((call,))
+
+
+def between_real(size: int, made: int, *, align: bool, centres: bool) -> tuple[Array, Array]:
+    """For each of `made` output lines the two input lines it lies between, and the second's share, in float32.
+
+    >>> [part.tolist() for part in between_real(2, 4, align=False, centres=True)]
+    [[[0, 0], [0, 1], [0, 1], [1, 1]], [-0.25, 0.25, 0.75, 0.25]]
+    """
+    one = np.float32
+    ratio = one(size) / one(made)
+    if align and made > 1:
+        ratio = one(size - 1) / one(made - 1)
+    at = np.arange(made).astype(np.float32)
+    at = (at + one(0.5)) * ratio - one(0.5) if centres else at * ratio
+    first = np.maximum(np.floor(at), 0).astype(np.int32)
+    second = np.minimum(np.ceil(at), size - 1).astype(np.int32)
+    return np.stack([first, second], axis=1), (at - first.astype(np.float32)).astype(np.float32)
+
+
+@lowers("RESIZE_BILINEAR", dtype="float32")
+def resize_bilinear_float(node: Node) -> Lowered:
+    """The four products are added one after the other, as TensorFlow Lite Micro does."""
+    source, output = node.input(0), node.output
+    align, centres = _check(node)
+    node.float32(source, output)
+    depth = source.shape[3]
+    constants: dict[str, Array] = {}
+    weights: dict[str, Array] = {}
+    for name, axis, step in (("rows", 1, source.shape[2] * depth), ("columns", 2, depth)):
+        lines, shares = between_real(source.shape[axis], output.shape[axis], align=align, centres=centres)
+        node.require(
+            bool((lines < source.shape[axis]).all()), f"enlarges {source.shape[axis]} lines beyond the image's edge"
+        )
+        constants[name] = (lines * step).astype(np.int32).ravel()
+        weights[f"{name[:-1]}_weights"] = shares
+    constants |= weights
+    shape = {
+        "batches": source.shape[0],
+        "input_bytes": source.bytes // source.shape[0],
+        "depth": depth,
+        "output_height": output.shape[1],
+        "output_width": output.shape[2],
+    }
+    name = "resize_bilinear_float"
+    arguments: tuple[int | str, ...] = (0, *constants)
+    return Lowered(
+        (Call(f"nn_{name}", name, "resize_bilinear", "nn_resize_bilinear_shape", shape, arguments, constants),)
+    )

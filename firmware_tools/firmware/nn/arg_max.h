@@ -12,5 +12,7 @@ typedef struct {
 /* output[o, i] = the first d at which input[o, d, i] is largest (smallest) */
 void nn_arg_max(const nn_arg_max_shape *shape, const int8_t *input, int32_t *output);
 void nn_arg_min(const nn_arg_max_shape *shape, const int8_t *input, int32_t *output);
+void nn_arg_max_float(const nn_arg_max_shape *shape, const float *input, int32_t *output);
+void nn_arg_min_float(const nn_arg_max_shape *shape, const float *input, int32_t *output);
 
 #endif

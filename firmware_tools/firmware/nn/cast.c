@@ -47,9 +47,24 @@ static void store(void *output, int32_t type, int32_t i, int32_t value)
     }
 }
 
+/* A real number that stays one, or is asked whether it is 0: neither goes through an integer. */
+static void store_real(void *output, int32_t type, int32_t i, float x)
+{
+    if (type == NN_FLOAT32) {
+        ((float *)output)[i] = x;
+    } else {
+        ((uint8_t *)output)[i] = x < 0.0f || x > 0.0f || !(x <= 0.0f); /* not a number is not 0 */
+    }
+}
+
 void nn_cast(const nn_cast_shape *s, const void *input, void *output)
 {
+    const int real = s->from == NN_FLOAT32 && (s->to == NN_FLOAT32 || s->to == NN_BOOL);
     for (int32_t i = 0; i < s->elements; i++) {
-        store(output, s->to, i, integer_at(input, s->from, i));
+        if (real) {
+            store_real(output, s->to, i, ((const float *)input)[i]);
+        } else {
+            store(output, s->to, i, integer_at(input, s->from, i));
+        }
     }
 }

@@ -1,5 +1,7 @@
-/* QUANTIZE and DEQUANTIZE between float32 and 16 bits, and from 16 bits to 16 bits. */
+/* QUANTIZE and DEQUANTIZE between float32 and 16 bits. */
 #include "quantize_16.h"
+
+#include "nn_math.h"
 
 static int16_t held(int32_t x) { return (int16_t)nn_min(nn_max(x, INT16_MIN), INT16_MAX); }
 
@@ -28,13 +30,5 @@ void nn_dequantize_16(const nn_quantize_shape *s, const int16_t *input, const fl
 {
     for (int32_t i = 0; i < s->elements; i++) {
         output[i] = *scale * (float)(input[i] - s->zero_point);
-    }
-}
-
-void nn_rescale_16(const nn_rescale_16_shape *s, const int16_t *input, int16_t *output)
-{
-    const nn_scale scale = {s->multiplier, s->shift};
-    for (int32_t i = 0; i < s->elements; i++) {
-        output[i] = held(nn_requantize(input[i], scale));
     }
 }

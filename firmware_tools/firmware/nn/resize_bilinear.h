@@ -23,4 +23,9 @@ typedef struct {
 void nn_resize_bilinear(const nn_resize_bilinear_shape *shape, const int8_t *input, const int32_t *rows,
                         const int32_t *columns, int8_t *output);
 
+/* The same in real numbers: two offsets a line in `rows` and `columns`, and the second's share in the weights. */
+void nn_resize_bilinear_float(const nn_resize_bilinear_shape *shape, const float *input, const int32_t *rows,
+                              const int32_t *columns, const float *row_weights, const float *column_weights,
+                              float *output);
+
 #endif

@@ -10,23 +10,16 @@ static uint32_t dot(const int8_t *input, const int8_t *weights, int32_t depth, i
     return (uint32_t)sum;
 }
 
-/* The input's place under a tap; -1 where there is none. */
-static int32_t place(int32_t position, int32_t stride, int32_t size)
-{
-    const int32_t at = position / stride;
-    return position >= 0 && at * stride == position && at < size ? at : -1;
-}
-
 /* Sum of one output value, modulo 2^32 as the reference's; `weights` are one channel's. */
 static uint32_t sum_of(const nn_transpose_conv_shape *s, const int8_t *input, const int8_t *weights, int32_t y,
                        int32_t x)
 {
     uint32_t sum = 0;
     for (int32_t tap_y = 0; tap_y < s->filter_height; tap_y++) {
-        const int32_t row = place(y + s->pad_top - tap_y, s->stride_height, s->input_height);
+        const int32_t row = nn_scattered_from(y + s->pad_top - tap_y, s->stride_height, s->input_height);
         if (row >= 0) {
             for (int32_t tap_x = 0; tap_x < s->filter_width; tap_x++) {
-                const int32_t column = place(x + s->pad_left - tap_x, s->stride_width, s->input_width);
+                const int32_t column = nn_scattered_from(x + s->pad_left - tap_x, s->stride_width, s->input_width);
                 if (column >= 0) {
                     sum += dot(input + (row * s->input_width + column) * s->input_depth,
                                weights + (tap_y * s->filter_width + tap_x) * s->input_depth, s->input_depth,

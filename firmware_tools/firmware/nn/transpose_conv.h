@@ -24,4 +24,17 @@ typedef struct {
 void nn_transpose_conv(const nn_transpose_conv_shape *shape, const int8_t *input, const int8_t *weights,
                        const int32_t *bias, const nn_scale *scales, int8_t *output);
 
+/* As above without zero points: sums of 64 bits, and real numbers held within range[0] and range[1]. */
+void nn_transpose_conv_16(const nn_transpose_conv_shape *shape, const int16_t *input, const int8_t *weights,
+                          const int64_t *bias, const nn_scale *scales, int16_t *output);
+void nn_transpose_conv_float(const nn_transpose_conv_shape *shape, const float *input, const float *weights,
+                             const float *bias, const float *range, float *output);
+
+/* The input's place under a tap; -1 where there is none. */
+static inline int32_t nn_scattered_from(int32_t position, int32_t stride, int32_t size)
+{
+    const int32_t at = position / stride;
+    return position >= 0 && at * stride == position && at < size ? at : -1;
+}
+
 #endif
