@@ -19,7 +19,7 @@ from firmware_tools.devices.machine import Machine
 from firmware_tools.link import Capability, RefusedError, Session, Timing
 from firmware_tools.link.framing import Deframer
 from firmware_tools.link.messages import Kind, RawFormat
-from firmware_tools.link.patience import op_patience
+from firmware_tools.link.patience import Wait, op_patience
 from tfviz.errors import InputError, LinkError
 
 WIDE = 6000
@@ -326,3 +326,19 @@ def test_after_a_lost_request_a_quick_device_is_asked_again_soon(wide):
     session.read(number, 1, 0, 7, 16)
     assert len(line.waits) == 2
     assert max(line.waits) < 0.25  # of 0.3 s, which nobody knew better at first
+
+
+def test_a_transfer_that_goes_on_for_too_long_is_named_with_its_size(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("firmware_tools.link.patience.time.monotonic", lambda: now[0])
+    wait = Wait(Timing(), 10.0, size=5000)  # 10 s and 100 s for its bytes
+    for _ in range(100):
+        now[0] += 1.05
+        wait.progress()
+        wait.again("INPUT")
+    now[0] += 6
+    with pytest.raises(TimeoutError, match=r"^INPUT of 5,000 bytes did not get through in 111 s$"):
+        wait.again("INPUT")
+    now[0] += 5
+    with pytest.raises(TimeoutError, match=r"^no answer to INPUT in 11.0 s \(2 tries\)$"):
+        wait.again("INPUT")

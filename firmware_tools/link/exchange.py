@@ -100,11 +100,9 @@ class Exchange:
     def _repeat(self, kind: Kind, wait: Wait) -> None:
         """Count a repeat of a request, or give up with one sentence."""
         try:
-            wait.again(arrived=self._arrived)
+            wait.again(kind.name, arrived=self._arrived)
         except TimeoutError as error:
-            raise LinkError(
-                f"{self.transport.name}: no answer to {kind.name} {error}; {self._where()}. {self._advice()}"
-            ) from None
+            raise LinkError(f"{self.transport.name}: {error}; {self._where()}. {self._advice()}") from None
         self.counters.repeated += 1
 
     def _advice(self) -> str:
@@ -113,6 +111,8 @@ class Exchange:
                 f"{self.counters.received} bytes arrived and no answer among them: the baud rate is wrong, "
                 "or something else speaks on this line."
             )
+        if self.damaged:
+            return f"{self.damaged:,} frames arrived damaged: check cable, ground and baud rate."
         return "Check cable, power and baud rate."
 
     def located(self, sentence: str) -> str:

@@ -139,11 +139,12 @@ class Wait:
         self._alive = False
         self.quiet = self._first
 
-    def again(self, *, arrived: float | None = None) -> None:
+    def again(self, what: str, *, arrived: float | None = None) -> None:
         """Wait longer next time, unless something damaged `arrived` after so many seconds: the line is merely bad.
 
         Raises:
-            TimeoutError: patience is at its end; says for how long and how often it was tried.
+            TimeoutError: patience is at its end; says what did not come (an answer to `what`), and how long it was
+                waited for.
         """
         now = time.monotonic()
         if arrived is not None:  # the device is not busy: what is lost is lost soon
@@ -151,8 +152,11 @@ class Wait:
             self._first = min(self._first, max(SHORTEST_QUIET, 3 * arrived))
         patience = self._patience * (ALIVE if self._alive else 1)
         end = self._started + patience + self._size / SLOWEST_LINE
-        if now - self._last_progress >= patience or now >= end or self._tries >= self._timing.tries:
-            raise TimeoutError(f"in {now - self._last_progress:.1f} s ({self._tries} tries)")
+        waited = now - self._last_progress
+        if waited >= patience or self._tries >= self._timing.tries:
+            raise TimeoutError(f"no answer to {what} in {waited:.1f} s ({self._tries} tries)")
+        if now >= end:
+            raise TimeoutError(f"{what} of {self._size:,} bytes did not get through in {now - self._started:.0f} s")
         self._tries += 1
         if self._alive:
             self.quiet = self._first
