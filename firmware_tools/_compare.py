@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_tools._crew import Crew
-from firmware_tools._matrix import Pairs, Seat
+from firmware_tools._matrix import Pairs, seats
 from firmware_tools._run import Run
 from firmware_tools.engines import input_tensors
 from firmware_tools.pictures import Expectation, expectation
 from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import Comparison, DataInfo, Diagnosis, EngineInfo, Matrix, OpResult, RunVerdict, Verdict
 from tfviz.errors import InputError, LinkError
-from tfviz.trace import Engine, Trace
+from tfviz.trace import Engine
 
 if TYPE_CHECKING:
     from tfviz.data import Batch, Dataset
@@ -143,33 +143,13 @@ def compare_all(
             errors = list(threads.map(_added, alive, [batch] * len(alive), shared))
             dead |= {run: error for run, error in zip(alive, errors, strict=True) if error is not None}
             if matrix and len(dead) < len(runs):
-                pairs.add(_seats(runs, dead))
+                pairs.add(seats(runs, dead))
             progress(len(batch.images))
     if not runs[0].count and not dead:
         raise InputError("There are no images to compare on.")
     seconds = time.monotonic() - started
     found = pairs.result() if matrix else None
     return [dead[run] if run in dead else _comparison(run, images, tolerate, seconds, found) for run in runs]
-
-
-def _seats(runs: Sequence[Run], dead: Mapping[Run, LinkError]) -> list[Seat]:
-    """Everybody who ran this batch: the reference, each engine, and the float model where it is neither."""
-    alive = next((run for run in runs if run not in dead), runs[0])
-    references, _, floats = alive.batch
-    layers = next((run.layers for run in runs if run.layers), {})
-    seats = [_seat("reference", alive.reference.engine, references, layers)]
-    seats += [
-        _seat("engine", run.engine.engine, None if run in dead else run.batch[1], run.layers or layers) for run in runs
-    ]
-    known = [alive.reference.engine, *(run.engine.engine for run in runs)]
-    if alive.float is not None and not any(alive.float.engine is engine for engine in known):
-        seats.append(_seat("float", alive.float.engine, floats, layers))
-    return seats
-
-
-def _seat(role: str, engine: Engine, traces: Sequence[Trace] | None, layers: Mapping[int, str]) -> Seat:
-    info = EngineInfo(role, engine.name, engine.kernels, engine.fingerprint)
-    return Seat(info, traces, None if isinstance(engine, KerasEngine) else layers)
 
 
 @contextlib.contextmanager

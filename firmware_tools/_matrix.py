@@ -3,15 +3,20 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from firmware_tools import metrics
 from firmware_tools._classes import top1
 from firmware_tools.metrics import Reals, Steps
+from firmware_tools.reference.keras_engine import KerasEngine
 from firmware_tools.results import EngineInfo, Matrix, Pair, PairOp
-from tfviz.trace import Step, Tensor, Trace
+from tfviz.trace import Engine, Step, Tensor, Trace
+
+if TYPE_CHECKING:
+    from firmware_tools._run import Run
 
 Layers = Mapping[int, str]
 
@@ -26,6 +31,26 @@ class Seat:
     info: EngineInfo
     traces: Sequence[Trace] | None
     layers: Layers | None
+
+
+def seats(runs: "Sequence[Run]", dead: "Container[Run]") -> list[Seat]:
+    """Everybody who ran this batch: the reference, each engine, and the float model where it is neither."""
+    alive = next((run for run in runs if run not in dead), runs[0])
+    references, _, floats = alive.batch
+    layers = next((run.layers for run in runs if run.layers), {})
+    found = [_seat("reference", alive.reference.engine, references, layers)]
+    found += [
+        _seat("engine", run.engine.engine, None if run in dead else run.batch[1], run.layers or layers) for run in runs
+    ]
+    known = [alive.reference.engine, *(run.engine.engine for run in runs)]
+    if alive.float is not None and not any(alive.float.engine is engine for engine in known):
+        found.append(_seat("float", alive.float.engine, floats, layers))
+    return found
+
+
+def _seat(role: str, engine: Engine, traces: Sequence[Trace] | None, layers: Mapping[int, str]) -> Seat:
+    info = EngineInfo(role, engine.name, engine.kernels, engine.fingerprint)
+    return Seat(info, traces, None if isinstance(engine, KerasEngine) else layers)
 
 
 class Pairs:

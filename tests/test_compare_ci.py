@@ -7,12 +7,13 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from chain import keras_file, pictures, tflite_file
 from report_factory import comparison
 
-from firmware_tools import _ci, cli, thresholds
+from firmware_tools import _ci, cli, schema, thresholds
 from firmware_tools._compare import compare_all
 from firmware_tools.engines import open_engine
 from firmware_tools.pictures import expectation
@@ -166,6 +167,7 @@ def test_the_command_says_the_matrix_writes_junit_and_leaves_by_the_thresholds(t
     assert "every pair in a free run" in out
     assert ET.parse(xml).getroot().get("failures") == "0"
     read = json.loads(report.read_text())
+    jsonschema.validate(read, schema.schema())
     assert (read["verdict"], len(read["thresholds"]), len(read["matrix"]["pairs"])) == ("FAIL", 6, 1)
     limits.write_text('[run]\nexact_ops = "== 6"\n')
     assert firmware_tools(*call, "--thresholds", limits, "--no-github") == 1
