@@ -156,7 +156,7 @@ def test_cores_with_and_without_dual_macs_give_the_same_bytes(board, folder):
 
 
 # The kernels with loops in the core's own instructions, whose C twins run on this machine.
-MULTIPLYING = ("conv", "depthwise", "dense", "binary")
+MULTIPLYING = ("trained_conv", "trained_depthwise", "conv", "depthwise", "dense", "binary")
 
 
 @pytest.mark.parametrize("optimize", ["O2", "Os", "speed"])
@@ -179,7 +179,7 @@ def test_channels_without_weights_are_given_numbers_that_the_quick_way_can_take(
         assert before == after
 
 
-@pytest.mark.parametrize("kind", ["conv", "dense"])
+@pytest.mark.parametrize("kind", ["trained_conv", "conv", "dense"])
 def test_widened_weights_give_the_same_bytes(kind, folder):
     assert wrong_seeds(kind, range(1000, 1008), folder / f"wide-{kind}", wide_weights=True) == {}
 

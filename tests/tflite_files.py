@@ -9,12 +9,13 @@ from file_builder import ACTIVATIONS, Draws, FileBuilder
 from random_arithmetic import Arithmetic
 from random_moves import Moves
 from random_real import Real
+from random_trained import Trained
 from random_wide import Wide
 
 __all__ = ["KINDS", "NOT_IN_TFLM", "WITHIN_ULP", "FileBuilder", "RandomOp", "random_op", "random_ops"]
 
 
-class RandomOp(Arithmetic, Moves, Real, Wide, Draws):
+class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
     """Random valid models of one op each, drawn from one seed."""
 
     def conv(self) -> bytes:
@@ -201,6 +202,7 @@ class RandomOp(Arithmetic, Moves, Real, Wide, Draws):
 
 
 KINDS = (
+    *("trained_conv", "trained_depthwise"),
     *("conv", "depthwise", "dense", "pool", "binary", "mean", "softmax", "unary", "real_ends"),
     *("concatenation", "pad", "transpose_conv", "extremes", "prelu", "curves", "reduce", "arg_max", "log_softmax"),
     *("l2_normalization", "resize_bilinear", "batch_matmul", "cast", "transpose", "strided_slice", "slice", "split"),
