@@ -25,6 +25,6 @@ from ._compare import compare
 from ._diagnose import diagnose, diagnose_capture
 from .advice import advise
 from .engines import open_engine
-from .explain import predictor
+from .explain import drift, predictor
 from .graph import Graph
 from .results import Comparison, OpResult, Verdict

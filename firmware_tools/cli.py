@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from firmware_tools import _advise_command, _capture
+from firmware_tools import _advise_command, _capture, _explain_commands
 from firmware_tools._commands import Outputs, Steps, finish_all, nth, opened_engines, pictures_of, recorded
 from firmware_tools._links import (
     BAUD,
@@ -414,6 +414,7 @@ def validate(
 
 
 _advise_command.register(app)
+_explain_commands.register(app)
 
 
 def main() -> None:

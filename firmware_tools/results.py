@@ -172,6 +172,65 @@ class Threshold:
 
 
 @dataclasses.dataclass(frozen=True)
+class Gaze:
+    """Where one engine looks, over all images of a `Drift`; means over the images unless said.
+
+    `spearman` (and the `worst_spearman`) is the rank correlation of its map with the float model's, `overlap` the
+    share of the 20 % highest places that both have. `pointing` is the share of images whose highest place lies on the
+    object, `mass` the share of the map on it; None without masks. `same_class`: how often it names the float's class.
+    """
+
+    engine: str
+    role: str  # "float", "int8" or "device"
+    spearman: float | None
+    worst_spearman: float | None
+    overlap: float | None
+    pointing: float | None
+    mass: float | None
+    same_class: float
+    empty: int  # maps in which nothing speaks for the class
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """How far one layer of an engine is from the float model's on one image."""
+
+    op: int
+    layer: str
+    sqnr_db: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Disagreement:
+    """An image for which an engine names another class than the float model, and where that grows."""
+
+    image: str
+    label: int | None
+    float_class: int
+    engine: str
+    engine_class: int
+    growth: tuple[Growth, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """The same images explained by float and quantised engines: does it still look where it looked?
+
+    `kept` is the answer as a yes or no. `object_share` is the mean share of a picture that the object takes: what a
+    map that knows nothing would score.
+    """
+
+    question: str
+    answer: str
+    kept: bool
+    method: str
+    images: int
+    object_share: float | None
+    engines: tuple[Gaze, ...]
+    disagreements: tuple[Disagreement, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Sample:
     """One image with every layer's tensor from every engine, kept for the page. Not part of the JSON.
 
@@ -231,7 +290,7 @@ class Comparison:
     `float_top1_agreement` the same of engine and float model. `top5_agreement` is the share in which the reference's
     class is among the engine's five highest (None with fewer than six classes), `float_top5_agreement` the same of the
     float model's class. `first_divergent` and `worst` are op indices. `matrix` has every pair of several engines,
-    `thresholds` what a thresholds file demanded.
+    `thresholds` what a thresholds file demanded, `drift` where the engines look.
     `instructions` is the sum over the ops. The sizes are of the board's memory where the engine has a board.
     """
 
@@ -268,6 +327,7 @@ class Comparison:
     seconds: float | None = None
     matrix: Matrix | None = None
     thresholds: tuple[Threshold, ...] = ()
+    drift: Drift | None = None
     samples: tuple[Sample, ...] = ()
 
     def engine(self, role: str) -> EngineInfo | None:
