@@ -308,10 +308,12 @@ def _memory(engine: Engine) -> dict[str, Any]:
     from firmware_tools import memory
 
     known: Any = built  # a `Build`, known by its fields alone here
-    names = ("flash_bytes", "flash_total", "ram_bytes", "ram_total", "arena_bytes")
+    names = ("flash_bytes", "flash_total", "ram_bytes", "ram_total", "arena_bytes", "stack_bytes")
+    machine: Any = getattr(engine, "machine", None)  # an emulated core, whose stack was painted at reset
     plan = memory.plan(known_graph) if (known_graph := getattr(engine, "graph", None)) is not None else None
     return {
         "board": known.board.name,
         "arena_lower_bound": None if plan is None else plan.lower_bound,
+        "stack_used": None if machine is None else machine.stack_used(),
         **{name: getattr(known, name) for name in names},
     }

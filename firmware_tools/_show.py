@@ -119,6 +119,8 @@ def memory_line(comparison: Comparison) -> str:
     arena = "" if comparison.arena_bytes is None else f", arena {comparison.arena_bytes:,} B"
     if comparison.arena_lower_bound is not None:
         arena += f" (lower bound {comparison.arena_lower_bound:,})"
+    if comparison.stack_used is not None:
+        arena += f", stack {comparison.stack_used:,} of {comparison.stack_bytes or 0:,} B"
     return (
         f"{comparison.board}: flash {comparison.flash_bytes or 0:,} of {comparison.flash_total or 0:,} B, "
         f"RAM {comparison.ram_bytes or 0:,} of {comparison.ram_total or 0:,} B{arena}"

@@ -322,6 +322,8 @@ class Comparison:
     ram_total: int | None = None
     arena_bytes: int | None = None
     arena_lower_bound: int | None = None
+    stack_used: int | None = None
+    stack_bytes: int | None = None
     unpaired: tuple[str, ...] = ()  # Keras layers and ops without a partner
     notes: tuple[str, ...] = ()
     seconds: float | None = None

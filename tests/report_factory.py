@@ -127,6 +127,8 @@ def comparison(
         "ram_total": 262_144,
         "arena_bytes": 36_864,
         "arena_lower_bound": 36_864,
+        "stack_used": 348,
+        "stack_bytes": 4_096,
         "samples": tuple(made[:samples]) if images is None else tuple(made),
     }
     return Comparison(**{**fields, **changes})

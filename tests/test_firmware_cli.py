@@ -114,6 +114,7 @@ def test_the_emulated_board_is_exact_and_the_report_says_so(tmp_path, npz, capfd
     assert found["ops"][0]["instructions"] > 10_000
     assert found["instructions"] == sum(op["instructions"] for op in found["ops"])
     assert found["arena_bytes"] >= found["arena_lower_bound"] > 0
+    assert 0 < found["stack_used"] < found["stack_bytes"]
     assert "accuracy of emulator:nano33ble: " in said
     assert report.read_text().lstrip().lower().startswith("<!doctype html>")
     assert said.strip().splitlines()[-1].startswith("PASS: all 6 layers EXACT against TensorFlow Lite Micro")

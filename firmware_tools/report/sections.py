@@ -183,6 +183,7 @@ def _memories(comparison: Comparison) -> list[Memory]:
         ("Flash", comparison.flash_bytes, comparison.flash_total, "code, weights and tables"),
         ("RAM", comparison.ram_bytes, comparison.ram_total, "arena, stack, link buffers and state"),
         ("Arena", comparison.arena_bytes, comparison.ram_bytes, _arena_note(comparison)),
+        ("Stack", comparison.stack_used, comparison.stack_bytes, "the most that was ever in use, measured"),
     ):
         if used is not None and total:
             share = used / total
