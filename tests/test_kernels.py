@@ -135,7 +135,7 @@ def assert_exact_on(board, data, folder, optimize="O2"):
     native = NativeModel(model, folder / "native")
     path = folder / "model.tflite"
     path.write_bytes(data)
-    with EmulatedBoard(board, path, folder=folder / board, optimize=optimize) as device:
+    with EmulatedBoard(board, path, folder=folder / "firmware", optimize=optimize) as device:
         for kind, seed in DRAWS[1:3]:
             inputs = inputs_for(model, seed, kind)
             ours = native.run(*inputs)
