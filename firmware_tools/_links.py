@@ -141,13 +141,19 @@ def teams(
     """The engines that are judged: side by side, or with `spread` all as one that share the images.
 
     Raises:
-        InputError: `spread` over engines of different models.
+        InputError: `spread` over engines of different models or kernels.
     """
     from firmware_tools.engines import open_crew
 
     if spread:
         if len({engine.fingerprint for engine in opened}) > 1:
             raise InputError("--spread shares the images among identical devices; these run different models.")
+        kernels = dict.fromkeys(engine.kernels for engine in opened)
+        if len(kernels) > 1:
+            raise InputError(
+                f"--spread shares the images among identical devices; these run {' and '.join(kernels)}. Without "
+                "--spread each is judged by itself."
+            )
         return Teams((specs[0],), (_kept(specs[0], opened, options.resume),))
     remote = _remote_crews(stack, specs, options)
     crews = []

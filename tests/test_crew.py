@@ -163,6 +163,15 @@ def test_spread_shares_the_images_among_identical_devices_only(npz, capfd):
     assert "over 6 images" in capfd.readouterr().out
 
 
+def test_spread_over_devices_that_are_not_identical_is_refused(npz, capfd):
+    spec = tflite_file()
+    code = run(
+        "compare", f"tflm:{spec}", f"host:{spec}", f"litert:{spec}", "--spread", "--data", npz, "--split", "test"
+    )
+    assert code == 2
+    assert re.search(r"identical devices; these run built-in .* and LiteRT .*Without --spread", capfd.readouterr().err)
+
+
 @pytest.mark.parametrize("fault", ["errors=2", "cuts=3", "cut=", "what"])
 def test_a_fault_that_is_none_is_refused(fault):
     with pytest.raises(InputError, match="names no fault; expected errors=RATE"):
