@@ -90,13 +90,15 @@ ACTIVATIONS = (
 
 
 class Draws:
-    """What random models of one op are drawn from: one seed gives one model."""
+    """What random models of one op are drawn from: one seed gives one model, `largest` bounds its sizes."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, largest: int = 2**31) -> None:
         self.rng = np.random.default_rng(seed)
+        self.largest = largest
         self.file = FileBuilder()
 
     def integer(self, low: int, high: int) -> int:
+        high = min(high, max(low, self.largest))
         return int(self.rng.integers(low, high, endpoint=True))
 
     def pick(self, *choices: Any) -> Any:

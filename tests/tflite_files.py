@@ -1,8 +1,9 @@
 """Random valid `.tflite` files of single ops over their whole option space."""
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from file_builder import ACTIVATIONS, Draws, FileBuilder
@@ -12,7 +13,7 @@ from random_real import Real
 from random_trained import Trained
 from random_wide import Wide
 
-__all__ = ["KINDS", "NOT_IN_TFLM", "WITHIN_ULP", "FileBuilder", "RandomOp", "random_op", "random_ops"]
+__all__ = ["KINDS", "NOT_IN_TFLM", "WITHIN_ULP", "FileBuilder", "RandomOp", "random_op", "random_ops", "shrunk"]
 
 
 class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
@@ -226,10 +227,20 @@ NOT_IN_TFLM = ("padded_blocks",)
 """Kinds that TensorFlow Lite Micro computes from memory that nobody has set; LiteRT's reference kernels do not."""
 
 
-def random_op(kind: str, seed: int) -> bytes:
-    """A valid model of one op of a `kind` of KINDS."""
-    model: bytes = getattr(RandomOp(seed), kind)()
+def random_op(kind: str, seed: int, largest: int = 2**31) -> bytes:
+    """A valid model of one op of a `kind` of KINDS; `largest` bounds its sizes."""
+    model: bytes = getattr(RandomOp(seed, largest), kind)()
     return model
+
+
+def shrunk(kind: str, wrong: Callable[[bytes], bool], *, seeds: Iterable[int] = range(60)) -> tuple[int, int] | None:
+    """(seed, largest) of the first model of a kind that is wrong, sizes growing: the smallest counter-example found."""
+    for largest in (1, 2, 3, 4, 6, 9):
+        for seed in seeds:
+            with contextlib.suppress(ValueError, ZeroDivisionError):  # no such model so small
+                if wrong(random_op(kind, seed, largest)):
+                    return seed, largest
+    return None
 
 
 @dataclasses.dataclass
