@@ -216,7 +216,7 @@ def _comparison(
     run: Run, images: "Dataset | Array", tolerate: str | None, seconds: float, matrix: Matrix | None
 ) -> Comparison:
     """What was found."""
-    ops = tuple(tally.result() for tally in run.tallies)
+    ops = _with_macs(tuple(tally.result() for tally in run.tallies), run.engine.engine)
     names = _names(run.reference.engine, run.engine.engine, run.float.engine if run.float else None)
     engines = [run.reference.engine, run.engine.engine, *([run.float.engine] if run.float else [])]
     infos = tuple(
@@ -250,6 +250,13 @@ def _comparison(
         matrix=matrix,
         samples=tuple(run.samples),
     )
+
+
+def _with_macs(ops: tuple[OpResult, ...], engine: Engine) -> tuple[OpResult, ...]:
+    """The ops with their multiplications, where the engine knows its graph."""
+    graph = getattr(engine, "graph", None)
+    known = {} if graph is None else {(op.index, op.name): graph.op_macs(op) for op in graph.ops}
+    return tuple(dataclasses.replace(op, macs=known.get((op.index, op.op))) for op in ops)
 
 
 def _diagnosis(run: Run) -> Diagnosis | None:

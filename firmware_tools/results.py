@@ -74,6 +74,7 @@ class OpResult:
     bytes: int
     instructions: int | None = None  # the mean over the images, rounded
     cycles: int | None = None
+    macs: int | None = None  # multiplications of one image
     exact_share: float | None = None
     within_one_lsb: float | None = None
     max_lsb: int | None = None

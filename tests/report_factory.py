@@ -84,6 +84,7 @@ def comparison(
                 zero_point=tensor.zero_point,
                 bytes=tensor.values.nbytes,
                 instructions=step.instructions,
+                macs=2_000 if index != 1 else 0,
                 exact_share=0.9995 if after else 1.0,
                 max_lsb=2 if after else 0,
                 where=(0, 0, 0, 0) if after else None,

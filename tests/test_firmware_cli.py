@@ -112,6 +112,8 @@ def test_the_emulated_board_is_exact_and_the_report_says_so(tmp_path, npz, capfd
     found = json.loads(numbers.read_text())
     assert (found["verdict"], found["exact_ops"], found["images"], found["board"]) == ("PASS", 6, 4, "nano33ble")
     assert found["ops"][0]["instructions"] > 10_000
+    assert 0.8 < found["ops"][0]["instructions"] / found["ops"][0]["macs"] < 10
+    assert "instructions a MAC" in report.read_text()
     assert found["instructions"] == sum(op["instructions"] for op in found["ops"])
     assert found["arena_bytes"] >= found["arena_lower_bound"] > 0
     assert 0 < found["stack_used"] < found["stack_bytes"]

@@ -106,6 +106,7 @@ def _facts(op: OpResult) -> tuple[tuple[str, str], ...]:
         ("saturated", None if op.saturated_share is None else percent(op.saturated_share)),
         ("output", f"{op.bytes:,} B"),
         ("instructions", None if op.instructions is None else f"{op.instructions:,}"),
+        ("instructions a MAC", f"{op.instructions / op.macs:.2f}" if op.instructions and op.macs else None),
         ("cycles", None if op.cycles is None else f"{op.cycles:,}"),
         ("stands for", None if op.scale is None else f"{number(op.scale)} \N{MULTIPLICATION SIGN} (q {_shift(op)})"),
         ("NaN", f"{op.nan_count:,}" if op.nan_count else None),
