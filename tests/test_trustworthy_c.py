@@ -151,3 +151,10 @@ def test_a_compiler_that_is_not_there_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="arm-none-eabi-gcc is not installed"):
         build.compile_firmware({"model.c": MODEL_C}, (), board, tmp_path, compiler="gcc")
+
+
+@pytest.mark.parametrize("compiler", ["zig", pytest.param("gcc", marks=needs_arm_gcc)])
+def test_the_same_model_gives_the_same_firmware_wherever_it_is_built(compiler, tmp_path):
+    data, _ = random_ops(("conv", "softmax"), (1,))
+    made = [build.build(graph.load(data), "nano33ble", tmp_path / name, compiler=compiler).elf for name in ("a", "bb")]
+    assert made[0].read_bytes() == made[1].read_bytes()

@@ -245,6 +245,9 @@ def _common(
     return [
         *zig.COMMON,
         f"-{'O2' if optimize == SPEED else optimize}",
+        # The same bytes wherever it is built: no path of this computer, not even in what a debugger reads.
+        f"-ffile-prefix-map={folder}=.",
+        f"-ffile-prefix-map={zig.FIRMWARE}=firmware",
         f"-I{folder}",
         f"-I{zig.FIRMWARE}",
         f"-I{zig.FIRMWARE / 'nn'}",
