@@ -70,6 +70,7 @@ def _write_picture(taken: "Capture", path: Path) -> None:
 
 def _judged(taken: "Capture", graph: "Graph", expected: "Expectation") -> bool:
     """Say what the board's preprocessing is worth; whether it is right, as far as it can be judged."""
+    from firmware_tools._diagnose import diagnose_capture
     from firmware_tools.devices.capture import judge
 
     try:
@@ -85,4 +86,10 @@ def _judged(taken: "Capture", graph: "Graph", expected: "Expectation") -> bool:
         f"the board's input is not what the host makes of this frame ({how}): {1 - found.exact_share:.1%} of its "
         f"values differ, by {found.worst} steps at most"
     )
+    why = diagnose_capture([taken], graph, preprocess=expected.preprocess)
+    if why is not None:
+        console.say(f"cause: {why.cause}")
+        for line in why.evidence:
+            console.say(f"evidence: {line}")
+        console.say(f"what to do: {why.what_to_do}")
     return False

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 ALIGNED_ON = 8
-DIAGNOSED_ON = 3
+DIAGNOSED_ON = 8
 
 
 class Run:

@@ -169,4 +169,7 @@ def _opinion(kind: str, tflite: Path, data: "Dataset", expected: Expectation) ->
     worst = max((op.max_lsb or 0 for op in found.ops), default=0)
     same = f"{found.exact_ops} of {found.total_ops} layers EXACT"
     apart = "" if found.verdict is RunVerdict.PASS else f", {worst} LSB apart at most"
-    return f"Second opinion over {found.images} images, {engine.kernels}: {same}{apart}."
+    diagnosis = found.diagnosis
+    named = diagnosis.hypothesis if diagnosis is not None else None
+    why = f" Proved by replay: {named}." if named else ""
+    return f"Second opinion over {found.images} images, {engine.kernels}: {same}{apart}.{why}"

@@ -15,7 +15,6 @@ from planted import (
     GREY,
     PREPROCESS,
     Misfed,
-    constant,
     device,
     flash_bit,
     integers,
@@ -61,7 +60,7 @@ class Plant:
         """Plant it, and ask."""
         if self.camera:
             return camera.captured(self.camera)
-        frames = pictures(size=self.size)
+        frames = pictures(8, size=self.size)
         made = loaded(1, self.preprocess.channels)
         reference = tflm(made)
         engine = Misfed(tflm(made), frames, self.wrong, self.preprocess) if self.wrong else (self.make or _none)()
@@ -192,113 +191,43 @@ def pipelines() -> Iterator[Plant]:
     )
 
 
-ONCE = "(int32_t)(((int64_t){sum} * scale.multiplier + {half}) >> (31 - scale.shift))"
-SINGLE = (
-    (
-        "nn_math.h",
-        r"static inline int32_t nn_requantize\(.*?\n}\n",
-        "static inline int32_t nn_requantize(int32_t x, nn_scale scale) { return "
-        + ONCE.format(sum="x", half="(INT64_C(1) << (30 - scale.shift))")
-        + "; }\n",
-    ),
-    (
-        "nn_math.h",
-        r"const int32_t y = nn_halves_down\(nn_high_word\(sum \* 2, scale.multiplier\)\);",
-        "return nn_clamp_("
-        + ONCE.format(sum="sum", half="(INT64_C(1) << (30 - scale.shift))")
-        + " + (odd - 1) / 2); const int32_t y = 0;",
-    ),
-    (
-        "nn_math.h",
-        r"(static inline int32_t nn_requantize)",
-        r"static inline int8_t nn_clamp_(int32_t x) { return (int8_t)nn_min(nn_max(x, -128), 127); }\n\1",
-    ),
-)
+def _firmware(what: str, answer: str, detail: str, *, board: str | None = None, **fault: object) -> Plant:
+    """A kernel with a fault, in the C of `plain_kernels`."""
+    where = "kernels in C, host" if board is None else f"kernels in C, emulated {board}"
 
+    def make() -> Engine:
+        return device(f"{answer} {what}", loaded(), plain=True, board=board, **fault)  # type: ignore[arg-type]
 
-def _firmware(what: str, answer: str, detail: str, *patches: tuple[str, str, str]) -> Plant:
-    return Plant(
-        "generated C, host", what, answer, detail, make=lambda: device(f"{answer} {what}", loaded(), patches=patches)
-    )
+    return Plant(where, what, answer, detail, make=make)
 
 
 def kernels() -> Iterator[Plant]:
     """Faults of kernels, in their C."""
-    yield _firmware("built with single rounding", "single rounding", "in integers", *SINGLE)
+    yield _firmware("built with single rounding", "single rounding", "in integers", defines=("SINGLE",))
+    yield _firmware(
+        "built with single rounding", "single rounding", "in integers", defines=("SINGLE",), board="nano33ble"
+    )
     yield Plant("LiteRT", "XNNPACK's kernels", "single rounding", "", make=lambda: litert_xnnpack(model()))
-    cut = ONCE.format(sum="({sum})", half="0")
-    yield _firmware(
-        "the last step of ADD cut off",
-        "another rounding",
-        "",
-        ("add.c", r"nn_requantize\(left \+ sign \* right, scale\)", cut.format(sum="left + sign * right")),
-        (
-            "add.c",
-            r"nn_scale_down\((rescaled.*?), scale, odd\)",
-            rf"nn_clamp({cut.format(sum=chr(92) + '1')} + (odd - 1) / 2, -128, 127)",
-        ),
-    )
-    yield _firmware(
-        "mean of a pool cut off", "another rounding", "mean", ("average_pool_2d.c", r"\(sum > 0 \? .*? half\)", "sum")
-    )
+    yield _firmware("the last step of ADD cut off", "another rounding", "truncated", defines=("CUT_SUM",))
+    yield _firmware("mean of a pool cut off", "another rounding", "mean", defines=("CUT_MEAN",))
     wide = "kernel wrong for widths that are no multiple"
+    yield _firmware("convolution takes 8 products at a time", wide, "products of a sum", defines=("PRODUCTS=8",))
     yield _firmware(
-        "convolution takes 8 products at a time",
-        wide,
-        "products of a sum",
-        ("nn_dot_2x2.c", r"(x \+= 8\) {\n)", r"\1 if (left == 1 && (quads & 1)) continue;\n"),
+        "convolution takes four channels at a time", wide, "channels, multiples of 4", defines=("CHANNELS=4",)
     )
-    yield _firmware(
-        "pool takes four channels at a time",
-        wide,
-        "channels, multiples of 4",
-        ("max_pool_2d.c", r"c < s->depth", "c < (s->depth & ~3)"),
-        ("max_pool_2d.c", r"\(size_t\)s->depth", "(size_t)(s->depth & ~3)"),
-    )
-    yield _firmware(
-        "depthwise convolution takes eight columns at a time",
-        wide,
-        "columns",
-        ("depthwise_conv_2d.c", r"int32_t x = d->s->output_width;", "int32_t x = d->s->output_width & ~7;"),
-    )
-    yield _firmware(
-        "ADD takes 16 values at a time",
-        wide,
-        "values of the tensor, multiples of 16",
-        ("add.c", r"output \+ s->size_3", "output + (s->size_3 & ~15)"),
-    )
+    yield _firmware("depthwise convolution takes eight columns at a time", wide, "columns", defines=("COLUMNS=8",))
+    yield _firmware("ADD takes 16 values at a time", wide, "multiples of 16", defines=("VALUES=16",))
     yield _firmware(
         "larger half of the padding above and left",
         "SAME padding on the other side",
         "",
-        ("model.c", r"(op_0_shape = {.*?)\.pad_top = 0,(.*?)\.pad_left = 0,", r"\1.pad_top = 1,\2.pad_left = 1,"),
+        numbers={"op_0_pt": 1, "op_0_pl": 1},
     )
+    yield _firmware("the second convolution's ReLU left out", "ReLU lost", "lower bound", numbers={"op_1_lo": -128})
+    yield _firmware("cast to int8 without a clamp", "saturation lost", "", defines=("WRAP",))
+    yield _firmware("cast to int8 without a clamp", "saturation lost", "", defines=("WRAP",), board="pico")
     yield _firmware(
-        "the second convolution's ReLU left out",
-        "ReLU lost",
-        "lower bound",
-        ("model.c", r"(op_1_shape = {.*?)\.activation_min = [-()\d]+", r"\1.activation_min = -128"),
-    )
-    yield _firmware(
-        "cast to int8 without a clamp",
-        "saturation lost",
-        "",
-        (
-            "nn_math.h",
-            r"return \(int8_t\)nn_min\(nn_max\(x, low\), high\);",
-            "return (int8_t)nn_max(x, low > -128 ? low : x);",
-        ),
-        (
-            "nn_math.h",
-            r"nn_max\(nn_min\(\(\(y >> ~scale.shift\) \+ odd\) >> 1, INT8_MAX\), INT8_MIN\)",
-            "(((y >> ~scale.shift) + odd) >> 1)",
-        ),
-    )
-    yield _firmware(
-        "one multiplier for all channels",
-        "per-tensor scale used for per-channel",
-        "first",
-        ("model.c", r"(op_1_shape = {.*?)\.scale_step = 1", r"\1.scale_step = 0"),
+        "one multiplier for all channels", "per-tensor scale used for per-channel", "first", defines=("PER_TENSOR",)
     )
 
 
@@ -325,7 +254,7 @@ def _stored(what: str, answer: str, detail: str, name: str, change: Callable[[Ar
         what,
         answer,
         detail,
-        make=lambda: device(f"{answer} {what}", loaded(), patches=constant(loaded(), name, change)),
+        make=lambda: device(f"{answer} {what}", loaded(), plain=True, stored={name: change}),
     )
 
 
@@ -343,9 +272,7 @@ def models() -> Iterator[Plant]:
     yield _stored(
         "words of 2 bytes reversed", "byte-swapped weights", "words of 2", "op_3_weights", lambda w: _swapped(w, 2)
     )
-    yield _stored(
-        "biases big-endian", "byte-swapped weights", "biases", "op_1_bias", lambda b: _folded_swap(loaded(), 1, b)
-    )
+    yield _stored("biases big-endian", "byte-swapped weights", "biases", "op_1_bias", lambda b: b.byteswap())
     yield _stored(
         "the last 100 bytes erased (0xFF)",
         "truncated model",
@@ -387,14 +314,14 @@ def models() -> Iterator[Plant]:
         "one weight bit flipped",
         "bit 5 of weight [",
         "op_7_weights",
-        lambda w: _turned(w, 30, 5),
+        lambda w: _turned(w, 100, 5),
     )
     yield _stored(
         "bit 9 of a bias",
         "one weight bit flipped",
         "bit 9 of the bias of channel 2",
         "op_0_bias",
-        lambda b: _bias_bit(loaded(), 0, b, 2, 9),
+        lambda b: _turned(b, 4 * 2 + 1, 1),
     )
     yield Plant(
         "flash of an emulated nano33ble",
@@ -403,25 +330,6 @@ def models() -> Iterator[Plant]:
         "bit 4 of weight [",
         make=lambda: flash_bit(loaded(), _weights(loaded(), 1).tobytes(), 40, 4),
     )
-
-
-def _bias(made: Graph, op: int) -> Array:
-    data = made.tensors[made.ops[op].inputs[2]].data
-    assert data is not None
-    return data.astype(np.int64)
-
-
-def _folded_swap(made: Graph, op: int, folded: Array) -> Array:
-    """The stored bias holds the input's zero point too: only the bias itself is turned."""
-    bias = _bias(made, op)
-    return (folded - bias + bias.astype(np.int32).byteswap()).astype(np.int64).astype(np.uint32).astype(np.int32)
-
-
-def _bias_bit(made: Graph, op: int, folded: Array, channel: int, bit: int) -> Array:
-    bias = _bias(made, op).astype(np.int32)
-    turned = bias.copy()
-    turned.view(np.uint32)[channel] ^= np.uint32(1 << bit)
-    return (folded.astype(np.int64) - bias + turned).astype(np.int32)
 
 
 def _as_first(other: Engine) -> Engine:
@@ -433,7 +341,14 @@ def _as_first(other: Engine) -> Engine:
 def memories() -> Iterator[Plant]:
     """Faults of memory."""
     yield _pipeline_stale()
-    yield _firmware("an op that is skipped", "stale tensor, the previous run's", "", ("model.c", r"{op_5, ", "{0, "))
+    for board in (None, "nano33ble"):
+        yield Plant(
+            "generated C, host" if board is None else f"generated C, emulated {board}",
+            "an op that is skipped",
+            "stale tensor, the previous run's",
+            "",
+            make=lambda b=board: device("skipped", loaded(), patches=(("model.c", r"{op_1, ", "{0, "),), board=b),
+        )
     yield Plant(
         "arena plan, host",
         "the skip connection's buffer shares 96 bytes",
@@ -448,8 +363,12 @@ def memories() -> Iterator[Plant]:
         "op 1",
         make=lambda: _Closed(device("overlap", loaded(), plan=_overlap())),
     )
-    yield _firmware(
-        "200 bytes of the arena are somebody else's", "arena too small", "the device has", *_short_arena(200)
+    yield Plant(
+        "generated C, host",
+        "the arena's end is somebody else's",
+        "arena too small",
+        "the device has",
+        make=lambda: device("short arena", loaded(), patches=_short_arena()),
     )
 
 
@@ -473,9 +392,12 @@ class _Closed:
         self.close()
 
 
-def _short_arena(missing: int) -> tuple[tuple[str, str, str], ...]:
+def _short_arena() -> tuple[tuple[str, str, str], ...]:
     """The arena's last bytes belong to a counter that every op's end moves on."""
-    size = codegen.generate(loaded()).plan.arena_bytes
+    plan = codegen.generate(loaded()).plan
+    size, made = plan.arena_bytes, loaded()
+    outputs = [op.outputs[0] for op in made.ops[:-1]]
+    missing = size - max(plan.offsets[i] + made.tensors[i].bytes for i in outputs) + 40  # bytes of a tensor among them
     neighbour = (
         f"static void neighbour(uint8_t *arena) {{ for (int i = 0; i < {missing}; i++) "
         f"arena[{size - missing} + i] = (uint8_t)(arena[{size - missing} + i] * 5 + 7 + i); }}\n"

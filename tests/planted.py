@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plain_kernels import Stored, with_plain_kernels
 
 from firmware_tools import boards, build, codegen, graph, memory
-from firmware_tools.build import elf, zig
+from firmware_tools.build import elf
 from firmware_tools.convert import convert
 from firmware_tools.devices.device import Device
 from firmware_tools.devices.emulator import EmulatorTransport
 from firmware_tools.devices.host import PipeTransport
 from firmware_tools.devices.machine import Machine
 from firmware_tools.graph import Graph
+from firmware_tools.link import Transport
 from firmware_tools.quantize import model_input
 from tfviz.preprocess import Preprocess
 from tfviz.trace import Array, Engine, Trace
@@ -111,36 +113,45 @@ Patches = Sequence[tuple[str, str, str]]
 """(file, what stands there, what is put in its place); `model.c` is the generated file."""
 
 
-def device(name: str, made: Graph, *, patches: Patches = (), plan: memory.Plan | None = None) -> Device:
-    """The host build of a model's C with patches, as a device."""
+def device(
+    name: str,
+    made: Graph,
+    *,
+    patches: Patches = (),
+    plan: memory.Plan | None = None,
+    plain: bool = False,
+    defines: Sequence[str] = (),
+    stored: Stored | None = None,
+    numbers: Mapping[str, int] | None = None,
+    board: str | None = None,
+) -> Device:
+    """A model's C with a fault, as a device: the host build, or the firmware of an emulated `board`.
+
+    With `plain` its ops are those of `plain_kernels`, whose faults are macros (`defines`), changed constants (`stored`)
+    and changed numbers (`numbers`).
+    """
     sources = codegen.generate(made, plan)
     files = {**sources.files}
-    nn = zig.FIRMWARE / "nn"
-    if any(file != "model.c" for file, _, _ in patches):  # headers are looked for beside who includes them first
-        files |= {path.name: path.read_text() for path in nn.glob("*.h")}
-        files |= {kernel: (nn / kernel).read_text() for kernel in sources.kernels}
-    kernels = () if len(files) > 2 else sources.kernels
+    if plain:
+        files["model.c"] = with_plain_kernels(files["model.c"], made, sources.plan, stored or {}, numbers or {})
     for file, old, new in patches:
         changed = re.sub(old, new, files[file], flags=re.DOTALL)
         assert changed != files[file], f"{old} is not in {file}"
         files[file] = changed
-    flags = ("-Wno-unused-parameter", "-Wno-unused-function", "-Wno-unused-variable")
-    program = build.compile_host(
-        files, kernels, folder() / "".join(c if c.isalnum() else "-" for c in name), flags=flags, optimize="O1"
+    flags = (
+        "-Wno-unused",
+        "-Wno-unused-parameter",
+        "-Wno-incompatible-pointer-types",
+        *(f"-D{one}" for one in defines),
     )
-    return Device(PipeTransport(program), made, allow_other_model=True)
-
-
-def constant(made: Graph, name: str, change: Callable[[Array], Array]) -> Patches:
-    """A patch of one constant array of `model.c`: what lies in flash."""
-    text = codegen.generate(made).files["model.c"]
-    found = re.search(rf"static const (\w+)_t {name}\[\d+\] = {{(.*?)}};", text, re.DOTALL)
-    assert found, name
-    numbers = np.array([int(part) for part in re.findall(r"-?\d+", found[2].replace("INT32_C", ""))])
-    numbers = numbers.astype(found[1])
-    words = name.endswith("_weights") and numbers.dtype == np.int32  # int8, four in a word
-    values = change(numbers.view(np.int8)).view(np.int32) if words else change(numbers)
-    return (("model.c", re.escape(found[2]), "\n" + ", ".join(map(str, values.tolist())) + "\n"),)
+    place = folder() / "".join(c if c.isalnum() else "-" for c in f"{name}-{board}")
+    line: Transport
+    if board is None:
+        line = PipeTransport(build.compile_host(files, sources.kernels, place, flags=flags, optimize="O1"))
+    else:
+        built = build.compile_firmware(files, sources.kernels, boards.load(board), place, flags=flags)
+        line = EmulatorTransport(Machine(boards.load(board), elf.read(built.elf)))
+    return Device(line, made, allow_other_model=True)
 
 
 def flash_bit(made: Graph, symbol_bytes: bytes, position: int, bit: int) -> Device:

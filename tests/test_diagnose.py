@@ -30,7 +30,7 @@ MODELS = ("pretrainedResnet_quant", "kws_ref_model", "vww_96_int8", "ad01_int8")
 # Every pipeline, and of the faults in firmware, which have to be compiled, one or two of each kind.
 QUICK = (
     "built with single rounding",
-    "pool takes four channels at a time",
+    "convolution takes four channels at a time",
     "the last 100 bytes erased (0xFF)",
     "bit 6 of a convolution's weight",
     "an op that is skipped",

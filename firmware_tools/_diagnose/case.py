@@ -130,6 +130,11 @@ class Case:
         except InputError:
             return None
 
+    @cached_property
+    def _scratch(self) -> Mapping[int, int]:
+        """Bytes of working memory, by op."""
+        return {op.index: needs_of(self.graph, op).scratch for op in self.graph.ops}
+
     def held(self, seen: Seen, op: Op) -> Array | None:
         """What the memory of op's output held before it: the runs' tensors laid out by the plan, one by one."""
         if self.plan is None or op.outputs[0] not in self.plan.offsets:
@@ -163,7 +168,7 @@ class Case:
         for op in self.graph.ops[:last]:
             if op.index in plan.scratch:
                 start = plan.scratch[op.index]
-                known[start : start + needs_of(self.graph, op).scratch] = False
+                known[start : start + self._scratch[op.index]] = False
             for index in op.outputs:
                 write(index)
 

@@ -20,7 +20,9 @@ from tfviz.preprocess import Preprocess
 from tfviz.trace import Engine, Trace
 
 Array = npt.NDArray[Any]
-RUNS = 3
+RUNS = 8
+REPLAYED = 3
+"""Runs on which hypotheses are replayed; of a dense layer, which has few values, all of them."""
 
 
 def diagnose(
@@ -66,7 +68,7 @@ def diagnose(
         return None
     op = graph.ops[first]
     runs = [seen for seen in runs if not _same_outputs(seen, first)] or runs
-    runs = _with_memory(engine, runs, op)
+    runs = _with_memory(engine, runs if op.name == "FULLY_CONNECTED" else runs[:REPLAYED], op)
     case = Case(
         graph,
         reference,

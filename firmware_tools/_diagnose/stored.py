@@ -19,6 +19,8 @@ from firmware_tools._diagnose.registry import about_kernel, about_memory
 Array = npt.NDArray[Any]
 Replays = Iterator[tuple[str, Kernel]]
 ERASED = {"erased flash (0xFF)": -1, "zeros": 0}
+COARSE = 64
+"""Places of a cut that are tried before the best one is refined."""
 CLOSE = 64
 """Pixels on which a candidate is tried first."""
 
@@ -150,15 +152,19 @@ def _cuts(kernel: Kernel, observed: Observed, layout: Layout, stored: Array, val
     starts = range(first, min(first + span, len(stored)))
     if not starts or len(starts) > 20_000:
         return []
-    scored = []
     small = _few_pixels(kernel, observed)
-    for start in starts if len(starts) <= 4096 else starts[:: len(starts) // 4096 + 1]:
+
+    def wrong(start: int) -> int:
         cut = stored.copy()
         cut[start:] = value
-        tried = kernel.with_weights(layout.read(cut, kernel.weights))
-        scored.append((min(_wrong_on(changed, small) for changed in tried), start))
-    best = min(scored)[0]
-    return list(dict.fromkeys(start for wrong, start in scored if wrong == best))[:3]
+        tried = kernel.with_weights(layout.read(cut, kernel.weights))  # type: ignore[arg-type]
+        return min(_wrong_on(changed, small) for changed in tried)
+
+    step = max(1, len(starts) // COARSE)
+    nearest = min(starts[::step], key=wrong)
+    scored = {start: wrong(start) for start in range(max(first, nearest - step), min(starts.stop, nearest + step + 1))}
+    best = min(scored.values())
+    return [start for start, missed in scored.items() if missed == best][:3]
 
 
 @about_kernel(

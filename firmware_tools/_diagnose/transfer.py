@@ -12,6 +12,8 @@ from firmware_tools._diagnose.registry import about_input
 Array = npt.NDArray[Any]
 Replays = Iterator[tuple[str, Array]]
 # Frame and packet sizes in use: powers of two, Bluetooth (20, 244), USB (64, 512), one COBS block (254).
+SMALLEST = 1024
+"""At most so many chunks to an input: a picture is not sent in smaller ones."""
 CHUNKS = (8, 16, 20, 32, 48, 60, 64, 96, 100, 128, 192, 200, 240, 244, 250, 254, 256, 384, 512, 768, 1024, 2048, 4096)
 
 
@@ -45,7 +47,7 @@ def _places(feeding: Feeding, raw: Array) -> Iterator[tuple[int, int]]:
                     yield first // length * length, length
         return
     low, high = feeding.suspect or (0, raw.size)
-    for length in CHUNKS:
+    for length in (chunk for chunk in CHUNKS if chunk * SMALLEST >= raw.size):
         for start in range(low // length * length, min(high, raw.size - length + 1), length):
             yield start, length
 

@@ -57,6 +57,8 @@ def headline(comparison: Comparison) -> Headline:
     if first:
         details.append(_first_difference(first))
     details.append(f"Cause: {comparison.cause}" if comparison.cause else "No cause was established.")
+    if comparison.diagnosis is not None:
+        details.append(f"What to do: {comparison.diagnosis.what_to_do}")
     return Headline(sentence, tuple(details), "PASS" if passed else "DIFFERS", "warn" if passed else "bad")
 
 
