@@ -6,6 +6,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
@@ -13,12 +14,15 @@ import pytest
 from chain import keras_file, pictures, tflite_file
 from report_factory import comparison
 
-from firmware_tools import _ci, cli, schema, thresholds
+from firmware_tools import _ci, _compare, cli, schema, thresholds
 from firmware_tools._compare import compare_all
+from firmware_tools._matrix import Pairs, Seat
 from firmware_tools.engines import open_engine
 from firmware_tools.pictures import expectation
+from firmware_tools.results import EngineInfo
 from tfviz import console
 from tfviz.errors import InputError, LinkError
+from tfviz.trace import Step, Tensor, Trace
 
 
 def firmware_tools(*arguments: object) -> int:
@@ -150,6 +154,32 @@ def test_the_matrix_has_every_pair_and_agrees_with_the_comparisons():
     assert [op.sqnr_db for op in turned[0, 2].ops] == pytest.approx([op.sqnr_db for op in by_keras[1].ops])
     assert turned[1, 2].exact_ops == pairs[1, 2].exact_ops
     assert len(turned) == 3
+
+
+def test_an_engine_that_dies_loses_its_pairs_and_the_others_keep_theirs():
+    seats = []
+    for number in range(3):
+        tensor = Tensor("t", np.full((1, 4), number, np.int8), 1.0, 0)
+        trace = Trace("e", "k", "f", (), (Step(0, "ADD", "t", (tensor,)),), (tensor,))
+        seats.append(Seat(EngineInfo("engine", f"e{number}", "k", "f"), [trace], {}))
+    pairs = Pairs()
+    pairs.add(seats)
+    pairs.add([seats[0], dataclasses.replace(seats[1], traces=None), seats[2]])
+    found = pairs.result()
+    assert [info.name for info in found.engines] == ["e0", "e1", "e2"]
+    assert [(pair.first, pair.second, pair.max_lsb) for pair in found.pairs] == [(0, 2, 2)]
+
+
+def test_large_models_run_in_smaller_batches():
+    class Large:
+        graph = SimpleNamespace(tensors=[SimpleNamespace(elements=30_000_000, is_constant=False)] * 2)
+
+    class Small:
+        graph = SimpleNamespace(tensors=[SimpleNamespace(elements=1000, is_constant=False)])
+
+    assert _compare._batch_size([Small()]) == _compare.BATCH
+    assert _compare._batch_size([Small(), Large()]) == 4
+    assert _compare._batch_size([Large()] * 9) == 1
 
 
 def test_the_command_says_the_matrix_writes_junit_and_leaves_by_the_thresholds(tmp_path, capsys, monkeypatch):
