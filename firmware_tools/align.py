@@ -31,7 +31,7 @@ LEAST_SQNR_DB_ACCUMULATED_NAMED = 2.0
 # Of an op on the layer's own inputs, half of the values lie within so many 256ths of its range: 8 bits of weights and
 # activations leave about one. What is off by a constant or a factor is not, unless it is as good as quantising gets.
 MEDIAN_STEPS = 3.0
-GOOD_SQNR_DB = 25.0
+GOOD_SQNR_DB = 20.0
 # Where a few outliers have the range and all the rest a few steps of it, rounding to the nearest step is all the noise.
 COARSE_STEPS = 0.5
 COARSE_SQNR_DB = 6.0
