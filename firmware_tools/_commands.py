@@ -18,6 +18,7 @@ from tfviz.errors import InputError, LinkError
 if TYPE_CHECKING:
     import numpy as np
 
+    from firmware_tools.explain import Looks
     from firmware_tools.pictures import Expectation
     from firmware_tools.results import Comparison
     from firmware_tools.thresholds import Demands
@@ -85,6 +86,7 @@ def finish_all(
     outputs: Outputs,
     keras_model: Any,
     expected: "Expectation",
+    looks: "Sequence[Looks]" = (),
 ) -> None:
     """Say what was found, write what was asked for, and leave with the exit code.
 
@@ -116,7 +118,7 @@ def finish_all(
             )
         )
         if isinstance(result, Comparison):
-            _write(result, own, keras_model, expected)
+            _write(result, own, keras_model, expected, looks if position == 0 else ())
             for line in _show.threshold_lines(result):
                 console.say(line if one else f"{short(name)}: {line}")
             console.say(_show.summary(result) if one else f"{short(name)}: {_show.summary(result)}")
@@ -152,7 +154,9 @@ def _for_ci(found: "Sequence[Comparison | LinkError]", names: Sequence[str], out
             console.say(line)
 
 
-def _write(result: "Comparison", outputs: Outputs, keras_model: Any, expected: "Expectation") -> None:
+def _write(
+    result: "Comparison", outputs: Outputs, keras_model: Any, expected: "Expectation", looks: "Sequence[Looks]"
+) -> None:
     """Write the page and the numbers that were asked for, and say so."""
     from tfviz.files import write_text
 
@@ -167,6 +171,7 @@ def _write(result: "Comparison", outputs: Outputs, keras_model: Any, expected: "
             outputs.report,
             model=keras_model,
             preprocess=expected.preprocess,
+            looks=looks,
             commands=[console.command_line()],
         )
         console.wrote(outputs.report)

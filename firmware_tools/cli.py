@@ -410,7 +410,7 @@ def validate(
     console.wrote(done.tflite)
     expected = expectation([Path(model)], done.float_engine.model.input_shape)
     with keeping(partial_file(report, json, folder / "model")):
-        finish_all(done.found, done.names, outputs, done.float_engine.model, expected)
+        finish_all(done.found, done.names, outputs, done.float_engine.model, expected, done.looks)
 
 
 _advise_command.register(app)

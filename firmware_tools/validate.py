@@ -21,10 +21,14 @@ from firmware_tools.results import Comparison, DataInfo, RunVerdict
 from tfviz.errors import InputError, LinkError
 
 if TYPE_CHECKING:
+    from firmware_tools.explain import Looks
+    from firmware_tools.results import Drift
     from tfviz.data import Dataset
+    from tfviz.trace import Engine
 
 OPINIONS = ("litert", "litert-xnnpack")
 OPINION_IMAGES = 20
+LOOK_IMAGES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +36,14 @@ class Validation:
     """What the chain made: the comparison, the `.tflite`, the float engine (for the page).
 
     `found` has the comparison of the board first, then those of the devices beside it (or the error of one that died),
-    `names` their names.
+    `names` their names. `looks` are the pictures of the board's `drift` with every engine's map.
     """
 
     found: "tuple[Comparison | LinkError, ...]"
     names: tuple[str, ...]
     tflite: Path
     float_engine: KerasEngine
+    looks: "tuple[Looks, ...]" = ()
 
     @property
     def comparison(self) -> Comparison:
@@ -132,6 +137,8 @@ def validate(
             matrix=matrix,
             progress=progress,
         )
+        step("asking where they look")
+        drifted, looks, unseen = _looks(found[0], float_engine, [reference, devices[0]], judged, expected, samples)
     used = DataInfo(
         "calibration", calibrating.spec, calibrating.split, min(calibration, len(calibrating)), calibrating.identity
     )
@@ -149,7 +156,31 @@ def validate(
         else one
         for one in found
     )
-    return Validation(told, judged_by.names, tflite, float_engine)
+    if isinstance(told[0], Comparison):
+        board_found = dataclasses.replace(told[0], drift=drifted, notes=(*told[0].notes, *unseen))
+        told = (board_found, *told[1:])
+    return Validation(told, judged_by.names, tflite, float_engine, looks)
+
+
+def _looks(
+    found: "Comparison | LinkError",
+    float_engine: KerasEngine,
+    engines: "Sequence[Engine]",
+    judged: "Dataset",
+    expected: Expectation,
+    shown: int,
+) -> "tuple[Drift | None, tuple[Looks, ...], tuple[str, ...]]":
+    """Where float, int8 and board look in the first pictures; a note where that cannot be told."""
+    from firmware_tools.explain import drift
+
+    if isinstance(found, LinkError) or expected.preprocess is None:
+        return None, (), ()
+    first = dataclasses.replace(judged, positions=judged.positions[:LOOK_IMAGES])
+    try:
+        drifted, looks = drift(float_engine, engines, first, expected=expected, shown=min(shown, 3))
+    except (InputError, LinkError) as error:
+        return None, (), (f"Where the board looks was not measured: {error}",)
+    return drifted, looks, ()
 
 
 def _with_file(name: str, tflite: Path) -> str:

@@ -15,10 +15,11 @@ import report_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_tools.explain import Looks
 from firmware_tools.report import words, write_report
 from firmware_tools.report.chart import charts
 from firmware_tools.report.layers import layers
-from firmware_tools.results import RunVerdict, Verdict
+from firmware_tools.results import Drift, Gaze, RunVerdict, Verdict
 from tfviz.errors import InputError
 from tfviz.preprocess import Preprocess
 from tfviz.report import Section, page
@@ -430,3 +431,38 @@ def test_the_same_comparison_gives_the_same_page(tmp_path: Path) -> None:
     for name in ("one.html", "two.html"):
         write_report(report_factory.comparison(), tmp_path / name)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def with_drift(question: str = "Does the microcontroller still look at the dog?"):
+    """A comparison whose drift shows one picture that float and board explain, the board half as strongly."""
+    names = ("keras", "emulator:nano33ble")
+    gazes = [
+        Gaze(name, role, 0.99, 0.9, 0.95, 0.75, 0.5, 1.0, 0)
+        for name, role in zip(names, ("float", "device"), strict=True)
+    ]
+    found = Drift(question, "Yes: it does.", True, "cam", 1, 0.1, tuple(gazes), ())
+    comparison = dataclasses.replace(report_factory.comparison(), drift=found)
+    heat = np.zeros((4, 4), np.float32)
+    heat[1, 1] = 2.0
+    return comparison, (Looks(EVIL, report_factory.pictures(1)[0], 0, (0, 1), (heat, heat / 2)),)
+
+
+def test_the_page_answers_where_the_board_looks_in_one_colour_scale(tmp_path):
+    comparison, looks = with_drift()
+    write_report(comparison, tmp_path / "page.html", looks=looks)
+    text = (tmp_path / "page.html").read_text()
+    assert EVIL not in text
+    # On the first screen in a line, and in a section of its own with the figures.
+    assert "Does the microcontroller still look at the dog? Yes." in text
+    part = text[text.index('class="gazes"') :]
+    assert "they disagree" in part
+    assert part.index("0.990") > 0
+    uris = re.findall(r'class="heat" src="([^"]+)"', part)
+    strong, weak = (decoded(uri)[..., 3].max() for uri in uris[:2])
+    assert strong > weak > 0.3 * strong  # half the value is less opaque, not normalised to the same
+
+
+def test_cause_and_what_to_do_stand_out_in_the_headline(tmp_path):
+    comparison = dataclasses.replace(report_factory.comparison(faulty_op=1), cause="a <b>swapped</b> channel: proved")
+    write_report(comparison, tmp_path / "page.html")
+    assert "<b>Cause:</b> a &lt;b&gt;swapped&lt;/b&gt; channel: proved" in (tmp_path / "page.html").read_text()

@@ -44,7 +44,7 @@ def headline(comparison: Comparison) -> Headline:
             f"All {comparison.total_ops} layers {_place(comparison)} {engine} gave the same bytes as {reference} in "
             f"{images} (kernels: {_kernels(comparison)})."
         )
-        return Headline(sentence, (detail,), "PASS", "good")
+        return Headline(sentence, (detail, *_look(comparison)), "PASS", "good")
     passed = comparison.verdict is RunVerdict.PASS
     first = _op(comparison, comparison.first_divergent)
     where = f"first in {op_name(first)}" if first else "in some ops"
@@ -57,9 +57,17 @@ def headline(comparison: Comparison) -> Headline:
     if first:
         details.append(_first_difference(first))
     details.append(f"Cause: {comparison.cause}" if comparison.cause else "No cause was established.")
-    if comparison.diagnosis is not None:
+    if comparison.diagnosis is not None and comparison.diagnosis.what_to_do:
         details.append(f"What to do: {comparison.diagnosis.what_to_do}")
+    details += _look(comparison)
     return Headline(sentence, tuple(details), "PASS" if passed else "DIFFERS", "warn" if passed else "bad")
+
+
+def _look(comparison: Comparison) -> tuple[str, ...]:
+    """Whether it still looks where it looked, in a line; the figures have a section of their own."""
+    if comparison.drift is None:
+        return ()
+    return (f"{comparison.drift.question} {comparison.drift.answer.partition(':')[0]}.",)
 
 
 def _first_difference(op: OpResult) -> str:

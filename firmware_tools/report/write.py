@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmware_tools.report import pairs, sections
+from firmware_tools.report.gaze import drift_section
 from firmware_tools.report.words import engine_heads
 from firmware_tools.report.words import title as title_of
 from firmware_tools.results import Comparison, Sample
@@ -26,6 +27,7 @@ from tfviz.trace import Trace
 if TYPE_CHECKING:
     import keras
 
+    from firmware_tools.explain import Looks
     from tfviz.preprocess import Preprocess
 
 MOST_CLASSES = 1000
@@ -37,6 +39,7 @@ def write_report(
     *,
     model: "keras.Model | None" = None,
     preprocess: "Preprocess | None" = None,
+    looks: "Sequence[Looks]" = (),
     title: str = "",
     commands: Sequence[str] = (),
 ) -> None:
@@ -47,6 +50,7 @@ def write_report(
         out: the `.html` to write.
         model: the float Keras model; with it the page also shows where the network looks (Grad-CAM, saliency).
         preprocess: what that model expects of pixels.
+        looks: the pictures of the comparison's `drift` with every engine's map.
         title: of the page; default: the board, or the two engines.
         commands: that made the page, to be repeated by its reader.
 
@@ -57,6 +61,8 @@ def write_report(
     parts = [sections.headline_section(comparison)]
     if shots:
         parts.append(sections.shots_section(shots))
+    if comparison.drift is not None:
+        parts.append(drift_section(comparison.drift, looks, comparison))
     parts += [sections.layers_section(comparison, shots), sections.table_section(comparison)]
     asked = (
         sections.dataset_section(comparison),

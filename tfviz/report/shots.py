@@ -32,7 +32,9 @@ def picture_overlay(image: Pixels) -> Overlay:
     return Overlay("The picture", caption, picture_uri(image), None, width / height)
 
 
-def heat_overlay(title: str, caption: str, image: Pixels, heat: Real, *, fine: bool = False) -> Overlay:
+def heat_overlay(
+    title: str, caption: str, image: Pixels, heat: Real, *, fine: bool = False, top: float | None = None
+) -> Overlay:
     """A raw heat map (h, w) over its image: ReLU, half-pixel bilinear resize, normalise, in this order.
 
     Args:
@@ -41,6 +43,7 @@ def heat_overlay(title: str, caption: str, image: Pixels, heat: Real, *, fine: b
         image: (H, W, C) uint8.
         heat: (h, w), raw. An empty map after ReLU is said, not drawn.
         fine: a map of pixels (saliency): not smoothed, in another colour.
+        top: where the colours end, for maps that are set side by side; default: the map's own largest value.
     """
     from tfviz.image import resize
 
@@ -52,7 +55,10 @@ def heat_overlay(title: str, caption: str, image: Pixels, heat: Real, *, fine: b
     if not fine:
         enlarge = max(1.0, _SMOOTH / max(height, width))
         positive = resize(positive, (round(height * enlarge), round(width * enlarge)))
-    share = (positive - positive.min()) / (float(np.ptp(positive)) or 1.0)
+    if top is None:
+        share = (positive - positive.min()) / (float(np.ptp(positive)) or 1.0)
+    else:
+        share = np.minimum(positive / top, 1)
     return Overlay(title, caption, picture, data_uri(_heat_png(share, GLOW if fine else HEAT)), aspect)
 
 
