@@ -22,7 +22,7 @@ from pathlib import Path
 import cortex_m4
 import numpy as np
 
-from firmware_tools import boards, codegen, reference
+from firmware_tools import boards, codegen, memory, reference
 from firmware_tools import graph as graphs
 from firmware_tools.build import Build, elf
 from firmware_tools.devices.device import Device
@@ -106,7 +106,8 @@ def measure(name: str, peer: Peer, level: str, folder: Path, *, ops: bool) -> bo
         f"  {sum(instructions) / 1e6:7.3f} M instructions, {share:.2f} of CMSIS-NN, "
         f"{sum(instructions) / graph.macs:.2f} a MAC; {sum(cycles) / 1e6:7.3f} M cycles, "
         f"{sum(cycles) / graph.macs:.2f} a MAC"
-        f"\n{'':25} arena {built.arena_bytes:,} B (TFLM {peer.arena:,}), stack {stack:,} of {built.stack_bytes:,} B; "
+        f"\n{'':25} arena {built.arena_bytes:,} B (lower bound {memory.plan(graph).lower_bound:,}, "
+        f"TFLM {peer.arena:,}), stack {stack:,} of {built.stack_bytes:,} B; "
         f"flash {code:,} B + constants {constants:,} B: "
         + ", ".join(f"{section} {count:,}" for section, count in built.sections.items())
     )
