@@ -53,7 +53,7 @@ static void store_real(void *output, int32_t type, int32_t i, float x)
     if (type == NN_FLOAT32) {
         ((float *)output)[i] = x;
     } else {
-        ((uint8_t *)output)[i] = x < 0.0f || x > 0.0f || !(x <= 0.0f); /* not a number is not 0 */
+        ((uint8_t *)output)[i] = x != 0.0f; /* what is not a number is not 0 */
     }
 }
 

@@ -49,7 +49,7 @@ static void widen_weights(const nn_depthwise *d, const int8_t *weights)
 
 static void fill(int16_t *to, int32_t places, int32_t value)
 {
-    for (int16_t *end = to + LANES * places; to != end; to++) {
+    for (const int16_t *end = to + LANES * places; to != end; to++) {
         *to = (int16_t)value;
     }
 }
