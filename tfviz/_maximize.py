@@ -97,7 +97,7 @@ def maximize(
     with steady(model):
         subjects = wanted.subjects or 1
         bound = wanted.bind(model, subjects)
-        job = _Steps(bound, way, changes, shape, spec.dtype, units.reverse, count, input_specs(model)[0])
+        job = _Steps(bound, way, changes, shape, spec.dtype, units, smoothness > 0, count, input_specs(model)[0])
         first_rate = np.float32(way.rate if rate is None else rate)
         numbers = np.int32(steps), first_rate, np.float32(smoothness), np.int32(seed & 0x7FFFFFFF)
         rest = [*map(np.asarray, numbers), units.factor, units.offset, *way.constants(shape)]
@@ -150,6 +150,11 @@ class _Units:
     reverse: bool
     """Whether the model takes blue first."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether the model's units are those of the picture itself."""
+        return not self.reverse and bool(np.all(self.factor == 1) and np.all(self.offset == 0))
+
     @classmethod
     def of(cls, rule: Preprocess | None, channels: int) -> "_Units":
         if rule is None:
@@ -174,14 +179,18 @@ class _Steps:
         transforms: tuple[Transform, ...],
         shape: Shape,
         dtype: str,
-        reverse: bool,
+        units: _Units,
+        smooth: bool,
         variations: int,
         structure: Any,
     ) -> None:
-        self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, reverse, variations)
+        # What costs an operation in each step is left out of the loop where it would change nothing.
+        kind = (units.plain, units.reverse, smooth, variations)
+        self.key = ("maximize", bound.key, way.key, tuple(t.key for t in transforms), shape, *kind)
         self._build, self._look = bound.build, _Reading(bound, variations, structure).look
         self._pictures, self._constants = way.pictures, len(way.constants(shape))
-        self._transforms, self._shape, self._dtype, self._reverse = transforms, shape, dtype, reverse
+        self._transforms, self._shape, self._dtype = transforms, shape, dtype
+        self._plain, self._reverse, self._smooth = units.plain, units.reverse, smooth
 
     def __call__(
         self, model: Any, variable: Any, steps: Any, rate: Any, smoothness: Any, seed: Any, *arrays: Any
@@ -193,6 +202,8 @@ class _Steps:
             return self._pictures(z, constants, self._shape)
 
         def inputs(u: Any) -> Any:
+            if self._plain:
+                return tf.cast(u, self._dtype)
             return tf.cast((tf.reverse(u, [3]) if self._reverse else u) * factor + offset, self._dtype)
 
         def gradient(step: Any, z: Any) -> Any:
@@ -201,7 +212,8 @@ class _Steps:
                 u = pictures(z)
                 seen = self._look(model, inputs(transform.chain(self._transforms, u, seed, step)), u, rows)
                 score = self._build(seen)
-                score -= tf.cast(smoothness * tf.stop_gradient(tf.abs(score)) * roughness(u), score.dtype)
+                if self._smooth:
+                    score -= tf.cast(smoothness * tf.stop_gradient(tf.abs(score)) * roughness(u), score.dtype)
             return d.of(score, [z])[0]
 
         def step(number: Any, z: Any, mean: Any, square: Any, unit: Any) -> tuple[Any, Any, Any, Any, Any]:
