@@ -206,6 +206,12 @@ def logits_of(u: np.ndarray) -> np.ndarray:
     return np.log(u / (1 - u))
 
 
+def test_no_smoothness_is_the_limit_of_little(model: keras.Model) -> None:
+    none, little = (tfviz.maximize(model, 1, steps=8, smoothness=how) for how in (0.0, 1e-20))
+    assert np.ptp(none) > 1e-3  # something was climbed
+    np.testing.assert_allclose(none, little, atol=1e-5)
+
+
 def test_fourier_draws_a_wave_of_the_frequency_that_is_set() -> None:
     way, shape = parametrisation.fourier(decay=1.0), (8, 8, 1)
     variable = np.zeros((2, 8, 5, 1), np.float32)
