@@ -401,3 +401,30 @@ def test_mobilenet_is_explained_whole_and_nested():
     a = maps.feature_maps(model, x, name)[name]
     w = model.layers[-1].kernel.value.numpy()[:, 1]
     np.testing.assert_allclose(got, np.maximum(a @ w / 9, 0), rtol=1e-3, atol=1e-6)
+
+
+def test_an_unchanged_model_is_known_at_a_glance_and_a_changed_one_is_not():
+    import keras
+
+    from tfviz.tap.fingerprint import Fingerprint
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.ZeroPadding2D(1), layers.Conv2D(2, 3, activation="relu"), layers.Flatten()]
+    )
+    fingerprint = Fingerprint(model)
+    assert fingerprint.holds(model)
+    model.layers[1].set_weights([np.ones((3, 3, 1, 2)), np.zeros(2)])
+    assert fingerprint.holds(model)
+    for change in (
+        lambda: setattr(model.layers[1], "activation", keras.activations.tanh),
+        lambda: setattr(model.layers[1], "activation", lambda x: x),
+        lambda: setattr(model.layers[1], "padding", "same"),
+        lambda: setattr(model.layers[0], "padding", ((1, 1), (1, 2))),
+        lambda: setattr(model.layers[1], "something", 3),
+        lambda: model.pop(),
+    ):
+        before = Fingerprint(model)
+        assert before.holds(model)
+        change()
+        assert not before.holds(model)

@@ -36,9 +36,11 @@ class Fingerprint:
     def __init__(self, model: Any) -> None:
         plain: list[Any] = []
         things: list[Any] = []
+        self._layers = []
         for layer in model._flatten_layers():
             things.append(weakref.ref(layer))
             attributes = vars(layer)
+            own: dict[str, Any] = {}
             for name in _relevant(tuple(attributes)):
                 value = attributes[name]
                 kind = type(value)
@@ -50,8 +52,15 @@ class Fingerprint:
                     reference = _reference(value, kind)
                     if reference is not None:
                         things.append(reference)
+                        own[name] = reference
+            self._layers.append(_Glance(layer, own))
         self._plain = plain
         self._things = things
+
+    def holds(self, model: Any) -> bool:
+        """Whether nothing at all was changed since: quick, and when in doubt no. Then `same` decides."""
+        layers = model._flatten_layers()
+        return len(layers) == len(self._layers) and all(map(_Glance.holds, self._layers, layers))
 
     def same(self, other: "Fingerprint") -> bool:
         """Whether both were taken of the same structure. A weak reference to a thing is one object while it is held."""
@@ -60,6 +69,47 @@ class Fingerprint:
             and all(map(operator.is_, self._things, other._things))
             and self._plain == other._plain
         )
+
+
+class _Glance:
+    """One layer's attributes, compared by a few calls that run in C: every call of tfviz pays for this."""
+
+    def __init__(self, layer: Any, references: dict[str, Any]) -> None:
+        attributes = vars(layer)
+        relevant = _relevant(tuple(attributes))
+        plain = [name for name in relevant if _is_plain(attributes[name])]
+        # A tuple of more than plain things may hold something that changes; then only `same` can tell.
+        self._certain = all(type(attributes[name]) is not tuple or name in plain for name in relevant)
+        self._layer = weakref.ref(layer)
+        self._names = tuple(attributes)
+        self._types = tuple(map(type, attributes.values()))
+        self._plain, self._of_plain = _getter(plain)(attributes), _getter(plain)
+        self._references, self._referred = tuple(references.values()), _getter(list(references))
+
+    def holds(self, layer: Any) -> bool:
+        attributes = vars(layer)
+        return bool(
+            self._certain
+            and self._layer() is layer
+            and tuple(attributes) == self._names
+            and tuple(map(type, attributes.values())) == self._types
+            and self._of_plain(attributes) == self._plain
+            and all(map(operator.is_, map(_FOLLOW, self._references), self._referred(attributes)))
+        )
+
+
+_FOLLOW = operator.methodcaller("__call__")
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in _PLAIN or (type(value) is tuple and all(map(_is_plain, value)))
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What these attributes are, as a tuple."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda attributes: tuple(attributes[name] for name in names)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -78,12 +78,14 @@ def _state(model: Any) -> _State:
         return _held.state
     with _lock:
         state = _states.setdefault(model, _State())
+        if state.fingerprint is not None and state.fingerprint.holds(model):
+            return state
         fingerprint = Fingerprint(model)
         if state.fingerprint is None or not state.fingerprint.same(fingerprint):
             check_layout(model)
             state.programs.clear()
             state.notes.clear()
-            state.fingerprint = fingerprint
+        state.fingerprint = fingerprint
         return state
 
 
