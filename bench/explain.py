@@ -96,7 +96,7 @@ def main() -> None:
     if not options.quick and not names[2:]:
         print("No peers here: `make peers` installs them.")
     nets = [net for net in options.nets if net != "c"] if options.quick else options.nets
-    only = QUICK_ROWS if options.quick else tuple(options.rows) if options.rows else None
+    only = tuple(options.rows) if options.rows else QUICK_ROWS if options.quick else None
     written: list[str] = []
     missed: list[str] = []
     for net in nets:
