@@ -47,7 +47,7 @@ def code_of(application, *arguments: str) -> int:
             70,
             "tool: ZeroDivisionError: oops (This is a fault of tool itself; --debug shows where.)\n",
         ),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "tool: Interrupted.\n"),
     ],
 )
 def test_a_failure_is_one_sentence_and_its_exit_code(error, code, sentence, capsys) -> None:

@@ -365,8 +365,8 @@ def test_another_model_on_the_device_is_exit_2_unless_it_is_allowed(model, tmp_p
         ask += ["--baud", 921_600]
         assert command(*ask) == 2
         assert re.search(
-            r"runs another model \(digest [0-9a-f]{8}\) than the one given \([0-9a-f]{8} or [0-9a-f]{8}\); build and "
-            "load this one, or allow another by --allow-other-model",
+            r"runs another model \(digest [0-9a-f]{8}\) than the one given \([0-9a-f]{8}( or [0-9a-f]{8})*\); build "
+            "and load this one, or allow another by --allow-other-model",
             capfd.readouterr().err,
         )
         assert command(*ask, "--allow-other-model") == 1
