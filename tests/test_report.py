@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import pytest
 import report_factory
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_tools.explain import Looks
 from firmware_tools.report import words, write_report
 from firmware_tools.report.chart import charts
 from firmware_tools.report.layers import layers
-from firmware_tools.results import Drift, Gaze, RunVerdict, Verdict
+from firmware_tools.results import Channels, Drift, Gaze, RunVerdict, Verdict
 from tfviz.errors import InputError
 from tfviz.preprocess import Preprocess
 from tfviz.report import Section, page
@@ -97,6 +97,7 @@ def test_pairs_and_demands_are_there_when_they_were_asked_for(tmp_path):
 # Pictures
 
 
+@settings(deadline=None)  # the first import of OpenCV takes long
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_an_indexed_png_is_read_back_by_opencv_as_its_palette_says(height: int, width: int, seed: int) -> None:
     levels = np.random.default_rng(seed).integers(0, LEVELS, (height, width), np.uint8)
@@ -152,6 +153,7 @@ def test_large_maps_are_means_of_blocks_and_the_edge_is_kept() -> None:
     assert sheet[43, 43] == maps[129, 129, 0]  # only the last value, repeated
 
 
+@settings(deadline=None)  # the first import of OpenCV takes long
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_a_scale_holds_all_but_the_outliers_and_zero(values: list[float]) -> None:
     scale = Scale.of([np.array(values)])
@@ -466,3 +468,17 @@ def test_cause_and_what_to_do_stand_out_in_the_headline(tmp_path):
     comparison = dataclasses.replace(report_factory.comparison(faulty_op=1), cause="a <b>swapped</b> channel: proved")
     write_report(comparison, tmp_path / "page.html")
     assert "<b>Cause:</b> a &lt;b&gt;swapped&lt;/b&gt; channel: proved" in (tmp_path / "page.html").read_text()
+
+
+def test_each_layer_shows_its_error_by_channel_and_its_time(tmp_path):
+    made = report_factory.comparison(faulty_op=1, board="nano33ble")
+    ops = list(made.ops)
+    ops[0] = dataclasses.replace(ops[0], channels=Channels(max_lsb=(0, 0, 3, 1), rmse_scale=(0.3, 0.3, 0.3, 0.3)))
+    ops[1] = dataclasses.replace(ops[1], channels=Channels(max_lsb=(0, 0), rmse_scale=(0.2, 0.5)))
+    write_report(dataclasses.replace(made, ops=tuple(ops)), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert "tallest: channel 2, 3 LSB" in text
+    assert "channel 3: 1 LSB" in text
+    assert "tallest: channel 1, 0.5 steps (RMSE)" in text
+    assert text.count('class="by-channel"') == 2
+    assert f"\u2265 {1e3 * ops[0].instructions / 64e6:.3g} ms at 64 MHz" in text

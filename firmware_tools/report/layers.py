@@ -10,17 +10,27 @@ from firmware_tools.results import Comparison, OpResult, Sample, Verdict
 from tfviz.report.album import Album
 from tfviz.report.panels import difference_panel, layer_panels, limits, number, pixel_budget, without_batch
 from tfviz.report.tiles import Real
-from tfviz.report.views import Layer, Panel
+from tfviz.report.views import Bars, Layer, Panel
 from tfviz.trace import Step, Tensor, Trace
+
+MOST_CHANNELS = 256
 
 
 def layers(comparison: Comparison, album: Album) -> tuple[Layer, ...]:
     """A record for each op of the comparison, in the model's order."""
     budget = pixel_budget(4 * len(comparison.ops) * max(len(comparison.samples), 1))
-    return tuple(_layer(comparison, op, album, budget) for op in comparison.ops)
+    clock = _clock(comparison)
+    return tuple(_layer(comparison, op, album, budget, clock) for op in comparison.ops)
 
 
-def _layer(comparison: Comparison, op: OpResult, album: Album, budget: int) -> Layer:
+def _clock(comparison: Comparison) -> int | None:
+    """The board's clock in Hz; None where no built-in board ran."""
+    from firmware_tools import boards
+
+    return boards.load(comparison.board).clock_hz if comparison.board in boards.names() else None
+
+
+def _layer(comparison: Comparison, op: OpResult, album: Album, budget: int, clock: int | None) -> Layer:
     panels = _panels(comparison, op, album, budget)
     notes = [limits(panels[0].grid, math.prod(op.shape))] if panels else []
     if op.verdict not in (Verdict.EXACT, Verdict.MEASURED):
@@ -33,9 +43,34 @@ def _layer(comparison: Comparison, op: OpResult, album: Album, budget: int) -> L
         shape=f"{shape_words(op.shape)} {op.dtype}",
         panels=panels,
         chips=((str(op.verdict), TONES[op.verdict]),),
-        facts=_facts(op),
+        facts=_facts(op, clock),
         notes=tuple(note for note in notes if note),
         tone=TONES[op.verdict],
+        bars=_by_channel(op),
+    )
+
+
+def _by_channel(op: OpResult) -> Bars | None:
+    """The largest difference of each channel where there is any, else its error against float."""
+    found = op.channels
+    if found is None:
+        return None
+    if found.max_lsb is not None and any(found.max_lsb):
+        values: Sequence[float] = found.max_lsb
+        title, unit = "largest difference, channel by channel", "LSB"
+    elif found.rmse_scale is not None and any(map(math.isfinite, found.rmse_scale)):
+        values, title, unit = found.rmse_scale, "error against float, channel by channel", "steps (RMSE)"
+    else:
+        return None
+    values = [value if math.isfinite(value) else 0.0 for value in values[:MOST_CHANNELS]]
+    tallest = max(values)
+    if not tallest:
+        return None
+    return Bars(
+        title,
+        tuple(value / tallest for value in values),
+        tuple(f"channel {channel}: {value:.3g} {unit}" for channel, value in enumerate(values)),
+        f"tallest: channel {values.index(tallest)}, {tallest:.3g} {unit}",
     )
 
 
@@ -94,7 +129,16 @@ def _tensor(trace: Trace, op: OpResult) -> Tensor:
     return trace.step(op.index).output
 
 
-def _facts(op: OpResult) -> tuple[tuple[str, str], ...]:
+def _time(op: OpResult, clock: int | None) -> str | None:
+    """The op's time at the board's clock: of its cycles, or at least that of its instructions."""
+    count = op.cycles if op.cycles is not None else op.instructions
+    if clock is None or not count:
+        return None
+    least = "" if op.cycles is not None else "\N{GREATER-THAN OR EQUAL TO} "
+    return f"{least}{number(1e3 * count / clock)} ms at {number(clock / 1e6)} MHz"
+
+
+def _facts(op: OpResult, clock: int | None) -> tuple[tuple[str, str], ...]:
     """The numbers under a layer: only those that were measured."""
     listed: list[tuple[str, str | None]] = [
         ("same values", None if op.exact_share is None else percent(op.exact_share)),
@@ -108,6 +152,7 @@ def _facts(op: OpResult) -> tuple[tuple[str, str], ...]:
         ("instructions", None if op.instructions is None else f"{op.instructions:,}"),
         ("instructions a MAC", f"{op.instructions / op.macs:.2f}" if op.instructions and op.macs else None),
         ("cycles", None if op.cycles is None else f"{op.cycles:,}"),
+        ("time", _time(op, clock)),
         ("stands for", None if op.scale is None else f"{number(op.scale)} \N{MULTIPLICATION SIGN} (q {_shift(op)})"),
         ("NaN", f"{op.nan_count:,}" if op.nan_count else None),
         ("infinity", f"{op.infinity_count:,}" if op.infinity_count else None),

@@ -82,8 +82,18 @@ class Panel:
 
 
 @dataclasses.dataclass(frozen=True)
+class Bars:
+    """One number for each channel as bars: `heights` 0..1 of the tallest, `words` what each says, `note` the scale."""
+
+    title: str
+    heights: tuple[float, ...]
+    words: tuple[str, ...]
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Layer:
-    """One layer of the column: `chips` are (text, tone), `facts` are (name, value)."""
+    """One layer of the column: `chips` are (text, tone), `facts` are (name, value), `bars` an error by channel."""
 
     anchor: str
     number: str
@@ -95,6 +105,7 @@ class Layer:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     tone: str = ""
+    bars: Bars | None = None
 
 
 @dataclasses.dataclass(frozen=True)
