@@ -15,7 +15,7 @@ def input_gradients(
     scored: Scored, rule: str, model: Any, images: Sequence[Any], arguments: Sequence[Any]
 ) -> tuple[list[Any], Any, Any]:
     """dy/dx of each input; for each image whether a probability was explained; the scores y."""
-    with derivative() as d, rectifiers(rule):
+    with derivative(symbolic=bool(rule)) as d, rectifiers(rule):
         for image in images:
             d.watch(image)
         score, _, doubtful = scored(model, images, arguments, (), d)

@@ -124,7 +124,7 @@ def _body(
 ) -> tuple[Any, list[Any]]:
     images, arguments = tensors[: scored.inputs], tensors[scored.inputs :]
     needed = {thing for name in names for thing in MEMBERS[name].takes}
-    with derivative() as d:
+    with derivative(symbolic="curvature" in needed) as d:
         score, activations, doubtful = scored(model, images, arguments, taps, d)
     nothing = [None] * len(taps)
     gradients = d.of(score, activations) if needed & {"gradients", "curvature"} else nothing
