@@ -144,6 +144,17 @@ def test_another_unit_weight_class_seed_or_number_of_steps_compiles_nothing(mode
     assert tap.traces() == before + 1
 
 
+def test_units_that_go_through_in_parts_are_what_they_are_together_and_a_last_part_compiles_nothing(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = channel("last:pre", [0, 1, 2, 3, 4])
+    together = tfviz.maximize(model, objective, steps=10)
+    monkeypatch.setattr("tfviz._maximize.chunk_size", lambda _: 2)
+    before = tap.traces()
+    np.testing.assert_allclose(tfviz.maximize(model, objective, steps=10), together, atol=1e-3)
+    assert tap.traces() == before + 1
+
+
 @pytest.mark.parametrize("kind", nets.MODELS)
 def test_every_kind_of_model_is_excited_and_left_as_it_was(kind: str) -> None:
     model = nets.MODELS[kind]()

@@ -223,6 +223,21 @@ def test_none_is_the_class_of_the_whole_image_and_a_new_class_compiles_nothing(n
     assert tap.traces() == before
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_tensors_are_explained_as_arrays_are_in_any_parts(name):
+    method, options = METHODS[name]
+    model = pooled()
+    given = method(model, X, 1, batch_size=2, **options)
+    np.testing.assert_array_equal(method(model, tf.constant(X), 1, batch_size=2, **options), given)
+
+
+def test_what_is_seen_through_channels_and_the_channels_are_one_compilation():
+    model = pooled()
+    before = tap.traces()
+    cam.score_cam(model, X, 1)
+    assert tap.traces() == before + 1
+
+
 @pytest.mark.parametrize("kind", ["subclassed", "data_dependent", "reads_batch", "mixed", "regularised", "nested"])
 def test_models_of_every_kind_are_explained_and_left_as_they_were(kind):
     model = MODELS[kind]()

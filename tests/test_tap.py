@@ -403,6 +403,19 @@ def test_mobilenet_is_explained_whole_and_nested():
     np.testing.assert_allclose(got, np.maximum(a @ w / 9, 0), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [None, 2])
+def test_tensors_are_taken_as_they_are_and_in_parts(size):
+    model, x = pooled(), images(5)
+    for method in (maps.feature_maps, cam.grad_cam, gradients.gradient_input):
+        given, same = (method(model, one, batch_size=size) for one in (x, tf.constant(x)))
+        for a, b in zip(tf.nest.flatten(given), tf.nest.flatten(same), strict=True):
+            np.testing.assert_array_equal(a, b)
+    before = tap.traces()
+    for other in (tf.constant(x[0]), tf.constant(x, tf.float64), tf.Variable(x)):
+        assert len(cam.grad_cam(model, other, batch_size=size)) == (1 if len(other.shape) == 3 else 5)
+    assert tap.traces() == before
+
+
 def test_an_unchanged_model_is_known_at_a_glance_and_a_changed_one_is_not():
     import keras
 
@@ -421,7 +434,9 @@ def test_an_unchanged_model_is_known_at_a_glance_and_a_changed_one_is_not():
         lambda: setattr(model.layers[1], "activation", lambda x: x),
         lambda: setattr(model.layers[1], "padding", "same"),
         lambda: setattr(model.layers[0], "padding", ((1, 1), (1, 2))),
-        lambda: setattr(model.layers[1], "something", 3),
+        lambda: setattr(model.layers[1], "something", np.zeros(3)),
+        lambda: setattr(model.layers[1], "something", np.zeros(3)),
+        lambda: (delattr(model.layers[1], "something"), setattr(model.layers[1], "other", 3)),
         lambda: model.pop(),
     ):
         before = Fingerprint(model)

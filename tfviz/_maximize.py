@@ -21,8 +21,9 @@ from tfviz.parametrisation import Parametrisation, Shape
 from tfviz.preprocess import Preprocess
 from tfviz.stream import chunk_size
 from tfviz.tap import execute, prepare, run, steady
+from tfviz.tap.checks import check_model
 from tfviz.tap.derivative import as_answer, derivative
-from tfviz.tap.images import InputSpec, check_model, input_specs
+from tfviz.tap.images import InputSpec, input_specs
 from tfviz.transform import Transform
 
 Array = npt.NDArray[Any]
@@ -102,14 +103,16 @@ def maximize(
         numbers = np.int32(steps), first_rate, np.float32(smoothness), np.int32(seed & 0x7FFFFFFF)
         rest = [*map(np.asarray, numbers), units.factor, units.offset, *way.constants(shape)]
         starts = np.stack([way.start(shape, np.random.default_rng([seed, number])) for number in range(count)])
-        at_once = max(1, chunk_size(shape) // count)
+        at_once = min(max(1, chunk_size(shape) // count), subjects)
+        variable = np.tile(starts, (at_once, *([1] * (starts.ndim - 1))))
         found = []
         for first in range(0, subjects, at_once):
-            rows = [np.repeat(array[first : first + at_once], count, axis=0) for array in bound.arrays]
-            variable = np.tile(starts, (min(at_once, subjects - first), *([1] * (starts.ndim - 1))))
-            pictures = execute(model, job.key, job, [variable, *rest, *rows], rows=False)
+            # The last part is filled up with its last subject, so that it is no other size to compile for.
+            chosen = np.repeat(np.minimum(np.arange(first, first + at_once), subjects - 1), count)
+            rows = [array[chosen] for array in bound.arrays]
+            pictures = execute(model, job.key, job, [variable, *rest, *rows], rows=False, any_number=False)
             found.append(np.asarray(pictures, np.float32))
-    return np.concatenate(found)
+    return np.concatenate(found)[: subjects * count]
 
 
 def activations(model: Any, objective: Any, pictures: Any) -> npt.NDArray[np.float32]:

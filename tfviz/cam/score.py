@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from tfviz.cam.weighing import Maps, Weighing, rectified, weighted_sum
 from tfviz.errors import InputError
-from tfviz.passes import Scored
+from tfviz.passes import Scored, warn_of_probabilities
 from tfviz.stream import blocks, chunk_size
-from tfviz.tap import execute, steady
+from tfviz.tap import Tap, execute, steady, survey
+from tfviz.tap.derivative import as_answer
 
 Array = npt.NDArray[Any]
 
@@ -140,12 +141,12 @@ def _through_channels(
         if len(shapes) > 1 or len(shapes[0]) != 4:
             raise InputError(f"{name} masks one image (B, H, W, C); this model's inputs are {shapes}.")
         size = chunk_size(shapes[0][1:], batch_size)
+        look = _Look(job, variants)
         parts = []
         for start in range(0, len(job.batch), size):
-            _, activations = job.activations(start, start + size)
-            seen = _largest_variance(activations, top)
-            scores = _scores_through(job, start, np.take_along_axis(activations, seen, axis=3), variants, size)
-            parts.append(weighted_sum(np.take_along_axis(activations, seen, axis=3), softmax(scores)))
+            activations = look.at_images(start, min(start + size, len(job.batch)))
+            channels = np.take_along_axis(activations, _largest_variance(activations, top), axis=3)
+            parts.append(weighted_sum(channels, softmax(look.through(channels, start, size))))
     return rectified(name, parts)
 
 
@@ -169,40 +170,63 @@ def softmax(scores: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _scores_through(job: Weighing, first: int, channels: Array, variants: Variants, size: int) -> npt.NDArray[Any]:
-    """The mean over the variants of the scores `(n, channels)` of the images `first:` seen through each channel."""
-    count, width = len(channels), channels.shape[-1]
-    noisy = variants.noise > 0
-    key = ("through channels", noisy, job.plan.key)
-    body = partial(_masked_scores, Scored(job.batch, job.plan), noisy)
-    maps = np.ascontiguousarray(np.moveaxis(channels, 3, 1))
-    totals = np.zeros((count, width))
-    for block in blocks(count, width * len(variants.factors), size):
-        rows = slice(block.start, block.stop)
-        variant, channel = np.divmod(np.arange(block.first, block.last), width)
-        some = maps[rows, channel].reshape(-1, *maps.shape[2:])
-        arguments = [job.batch.part(first + block.start, first + block.stop)[0], some]
-        arguments.append(variants.factors[variant].astype(np.float32))
-        if noisy:
-            arguments.append(variants.draws(variant, arguments[0].shape[1:3]))
-        arguments += job.plan.repeated(first + block.rows)
-        found = execute(job.model, key, body, arguments, rows=False, function=job.plan.function).numpy()
-        np.add.at(totals, (np.arange(count)[rows, np.newaxis], channel), found.reshape(-1, len(channel)))
-    return totals / len(variants.factors)
+class _Look:
+    """Looks at images as they are and through masks by one compiled body: to compile takes longer than most looks."""
+
+    def __init__(self, job: Weighing, variants: Variants) -> None:
+        self._job, self._variants, self._noisy = job, variants, variants.noise > 0
+        self._key = ("through masks", job.tap, self._noisy, job.plan.key)
+        self._body = partial(_seen, Scored(job.batch, job.plan), job.tap, self._noisy)
+
+    def at_images(self, start: int, stop: int) -> Array:
+        """The layer's activations `(n, h, w, channels)` of images `start:stop` as they are."""
+        call = survey(self._job.model).by_path[self._job.tap.path][self._job.tap.call]
+        sides, dtype = (side or 1 for side in call.shapes[0][1:3]), np.promote_types(call.dtype, np.float32)
+        nothing = np.zeros((stop - start, *sides), dtype)
+        _, activations, doubtful = self._run(start, stop, nothing, None, light=1.0)
+        warn_of_probabilities(bool(np.asarray(doubtful).any()))
+        return np.asarray(activations)
+
+    def through(self, channels: Array, first: int, size: int) -> npt.NDArray[np.float64]:
+        """The scores `(n, channels)` of the images `first:` through each channel, the mean over the variants."""
+        count, width, factors = len(channels), channels.shape[-1], self._variants.factors
+        maps = np.ascontiguousarray(np.moveaxis(channels, 3, 1))
+        totals = np.zeros((count, width))
+        for block in blocks(count, width * len(factors), size):
+            rows = slice(block.start, block.stop)
+            variant, channel = np.divmod(np.arange(block.first, block.last), width)
+            some = maps[rows, channel].reshape(-1, *maps.shape[2:])
+            found, *_ = self._run(first + block.start, first + block.stop, some, variant)
+            np.add.at(totals, (np.arange(count)[rows, np.newaxis], channel), found.numpy().reshape(-1, len(channel)))
+        return totals / len(factors)
+
+    def _run(self, start: int, stop: int, maps: Array, variants: Array | None, *, light: float = 0.0) -> Any:
+        """Images `start:stop` each through these variants of its masks, or through `light` alone."""
+        job = self._job
+        factors = np.zeros(1) if variants is None else self._variants.factors[variants]
+        arguments = [job.batch.part(start, stop)[0], maps, factors.astype(np.float32), np.asarray(light, np.float32)]
+        if self._noisy:
+            size = arguments[0].shape[1:3]
+            noise = np.zeros((1, *size), np.float32) if variants is None else self._variants.draws(variants, size)
+            arguments.append(noise)
+        arguments += job.plan.repeated(np.repeat(np.arange(start, stop), len(factors)))
+        return execute(job.model, self._key, self._body, arguments, rows=False, function=job.plan.function)
 
 
-def _masked_scores(scored: Scored, noisy: bool, model: Any, *tensors: Any) -> Any:
-    x, maps, factors, *rest = tensors
+def _seen(scored: Scored, tap: Tap, noisy: bool, model: Any, *tensors: Any) -> tuple[Any, Any, Any]:
+    """The scores of images through masks, the tapped layer's activations, and whether a probability was explained."""
+    x, maps, factors, light, *rest = tensors
     noise, arguments = (rest[0], rest[1:]) if noisy else (None, rest)
     real = tf.float64 if x.dtype == tf.float64 else tf.float32
     masks = tf.reshape(_enlarged(maps, tf.shape(x)[1:3]), tf.concat([tf.shape(x)[:1], [-1], tf.shape(x)[1:3]], 0))
-    masks = masks * factors[:, tf.newaxis, tf.newaxis]
+    masks = masks * factors[:, tf.newaxis, tf.newaxis] + light
     if noise is not None:
         masks += noise
     seen = tf.cast(x, real)[:, tf.newaxis] * tf.cast(masks, real)[..., tf.newaxis]
     flat = tf.reshape(seen, tf.concat([[-1], tf.shape(x)[1:]], 0))
     flat.set_shape([None, *x.shape[1:]])
-    return scored(model, [tf.cast(flat, x.dtype)], arguments, (), None)[0]
+    score, (activations,), doubtful = scored(model, [tf.cast(flat, x.dtype)], arguments, (tap,), None)
+    return score, as_answer(activations), doubtful
 
 
 def _enlarged(maps: Any, size: Any) -> Any:

@@ -37,8 +37,7 @@ class Weighing:
 
     def activations(self, start: int, stop: int) -> tuple[Array, Array]:
         """The scores `(n,)` and the layer's activations `(n, h, w, channels)` of some images."""
-        arrays = tuple(array[start:stop] for array in self.batch.arrays)
-        batch = dataclasses.replace(self.batch, arrays=arrays)
+        batch = self.batch.rows(start, stop)
         wanted = dataclasses.replace(self.plan, arrays=tuple(self.plan.rows(start, stop)))
         body = partial(_activations, Scored(batch, wanted), self.tap)
         scores, found = in_parts(self.model, ("activations", self.tap), body, batch, wanted)

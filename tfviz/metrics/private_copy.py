@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfviz.tap.images import check_model
+from tfviz.tap.checks import check_model
 
 Array = npt.NDArray[Any]
 

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from tfviz.errors import InputError
 from tfviz.tap.address import Tap, parse
-from tfviz.tap.images import InputSpec, check_model, input_specs
+from tfviz.tap.checks import check_model
+from tfviz.tap.images import InputSpec, input_specs
 from tfviz.tap.patch import Seen, watch_calls
 from tfviz.tap.program import remembered
 

@@ -36,11 +36,14 @@ class Fingerprint:
     def __init__(self, model: Any) -> None:
         plain: list[Any] = []
         things: list[Any] = []
-        self._layers = []
+        self._glances = []
+        self._gone: list[Any] = []
+        """Fills when one of the things below dies."""
+        self._alive: list[Any] = []
         for layer in model._flatten_layers():
             things.append(weakref.ref(layer))
             attributes = vars(layer)
-            own: dict[str, Any] = {}
+            referred = []
             for name in _relevant(tuple(attributes)):
                 value = attributes[name]
                 kind = type(value)
@@ -52,15 +55,21 @@ class Fingerprint:
                     reference = _reference(value, kind)
                     if reference is not None:
                         things.append(reference)
-                        own[name] = reference
-            self._layers.append(_Glance(layer, own))
+                        referred.append(name)
+            self._alive += [weakref.ref(thing, self._gone.append) for thing in (layer, *map(attributes.get, referred))]
+            self._glances.append(_Glance(layer, referred))
         self._plain = plain
         self._things = things
 
     def holds(self, model: Any) -> bool:
         """Whether nothing at all was changed since: quick, and when in doubt no. Then `same` decides."""
         layers = model._flatten_layers()
-        return len(layers) == len(self._layers) and all(map(_Glance.holds, self._layers, layers))
+        try:
+            return (
+                not self._gone and len(layers) == len(self._glances) and all(map(_Glance.holds, self._glances, layers))
+            )
+        except KeyError:  # an attribute was taken away
+            return False
 
     def same(self, other: "Fingerprint") -> bool:
         """Whether both were taken of the same structure. A weak reference to a thing is one object while it is held."""
@@ -72,33 +81,38 @@ class Fingerprint:
 
 
 class _Glance:
-    """One layer's attributes, compared by a few calls that run in C: every call of tfviz pays for this."""
+    """One layer's attributes, compared by a few calls that run in C: every call of tfviz pays for this.
 
-    def __init__(self, layer: Any, references: dict[str, Any]) -> None:
+    A thing is known by its number, which is its own until it dies; nothing else of it is looked at, since what this
+    costs on a large model is reading memory that the model's run has driven out of the caches.
+    """
+
+    def __init__(self, layer: Any, referred: list[str]) -> None:
         attributes = vars(layer)
         relevant = _relevant(tuple(attributes))
         plain = [name for name in relevant if _is_plain(attributes[name])]
+        rest = [name for name in relevant if name not in referred and name not in plain]
         # A tuple of more than plain things may hold something that changes; then only `same` can tell.
-        self._certain = all(type(attributes[name]) is not tuple or name in plain for name in relevant)
-        self._layer = weakref.ref(layer)
-        self._names = tuple(attributes)
-        self._types = tuple(map(type, attributes.values()))
-        self._plain, self._of_plain = _getter(plain)(attributes), _getter(plain)
-        self._references, self._referred = tuple(references.values()), _getter(list(references))
+        self._certain = all(type(attributes[name]) is not tuple for name in rest)
+        self._layer = id(layer)
+        # Keras takes none of its own attributes away, so that one more is one that was not looked at.
+        self._count = len(attributes)
+        self._plain = _getter(plain)(attributes)
+        """Held, so that no other thing takes their numbers."""
+        self._known, self._rest = _getter([*plain, *referred]), _getter(rest)
+        self._numbers = tuple(map(id, self._known(attributes)))
+        self._types = tuple(map(type, self._rest(attributes)))
 
     def holds(self, layer: Any) -> bool:
+        """Whether this is the layer, and no attribute of it is another."""
         attributes = vars(layer)
-        return bool(
+        return (
             self._certain
-            and self._layer() is layer
-            and tuple(attributes) == self._names
-            and tuple(map(type, attributes.values())) == self._types
-            and self._of_plain(attributes) == self._plain
-            and all(map(operator.is_, map(_FOLLOW, self._references), self._referred(attributes)))
+            and id(layer) == self._layer
+            and len(attributes) == self._count
+            and tuple(map(id, self._known(attributes))) == self._numbers
+            and tuple(map(type, self._rest(attributes))) == self._types
         )
-
-
-_FOLLOW = operator.methodcaller("__call__")
 
 
 def _is_plain(value: Any) -> bool:
@@ -107,9 +121,11 @@ def _is_plain(value: Any) -> bool:
 
 def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     """What these attributes are, as a tuple."""
-    if len(names) > 1:
-        return operator.itemgetter(*names)
-    return lambda attributes: tuple(attributes[name] for name in names)
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        return lambda attributes: (attributes[names[0]],)
+    return operator.itemgetter(*names)
 
 
 @functools.lru_cache(maxsize=4096)

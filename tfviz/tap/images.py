@@ -8,8 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tfviz.errors import InputError
+from tfviz.tap.checks import check_model
+from tfviz.tap.program import remembered
 
 Array = npt.NDArray[Any]
 
@@ -36,9 +39,15 @@ class Batch:
     """The user's structure (list, dict, or a single thing), with each array's position in place of the array."""
     structure: Any
     """The structure that the model's `call` takes, likewise."""
+    tensors: tuple[Any, ...] = ()
+    """What the user gave, where that is tensors just as the model takes them: they need no copy."""
 
     def __len__(self) -> int:
         return len(self.arrays[0])
+
+    def rows(self, start: int, stop: int) -> "Batch":
+        """Rows `start` to `stop` alone."""
+        return dataclasses.replace(self, arrays=tuple(array[start:stop] for array in self.arrays), tensors=())
 
     def part(self, start: int, stop: int) -> list[Array]:
         """Rows `start` to `stop` of each input, in the dtype that the model takes."""
@@ -46,8 +55,11 @@ class Batch:
             np.asarray(array[start:stop], dtype=dtype) for array, dtype in zip(self.arrays, self.dtypes, strict=True)
         ]
 
-    def parts(self, size: int) -> Iterator[tuple[int, list[Array]]]:
-        """The rows in parts of at most `size`, each with its first row's number."""
+    def parts(self, size: int) -> Iterator[tuple[int, list[Any]]]:
+        """The rows in parts of at most `size`, arrays or tensors, each with its first row's number."""
+        if self.tensors and len(self) <= size:
+            yield 0, list(self.tensors)
+            return
         for start in range(0, len(self), size):
             yield start, self.part(start, start + size)
 
@@ -56,51 +68,18 @@ class Batch:
         return keras.tree.map_structure(lambda position: arrays[position], self.like)
 
 
-def check_model(model: Any) -> None:
-    """Refuse what is no built Keras 3 model on TensorFlow.
-
-    Raises:
-        InputError: says what was given and what to do.
-    """
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"Keras runs on {keras.backend.backend()!r} here; tfviz needs TensorFlow: set KERAS_BACKEND=tensorflow."
-        )
-    if not isinstance(model, keras.Model):
-        origin = f"{type(model).__module__}.{type(model).__qualname__}"
-        if origin.startswith("tf_keras."):
-            raise InputError(
-                f"A Keras 2 model ({origin}) was given; save it (model.save('model.h5')) and read it with "
-                "tfviz.load_model('model.h5'), which gives the same network in Keras 3."
-            )
-        raise InputError(f"A {origin} was given where a keras.Model (Keras 3) is expected; load it with Keras 3.")
-    if not model.built:
-        raise InputError(f"The model {model.name!r} has no weights yet: call it once on an image, or give it an Input.")
-
-
-def check_layout(model: Any) -> None:
-    """Refuse a model whose pictures or maps are `(B, C, H, W)`: every channel would be taken for a row.
-
-    Raises:
-        InputError: names the layer.
-    """
-    for layer in model._flatten_layers():
-        if getattr(layer, "data_format", None) == "channels_first":
-            raise InputError(
-                f"The layer {layer.name!r} is channels_first; tfviz reads images and maps as (B, H, W, C): build the "
-                "model with data_format='channels_last' (the kernels' shape is the same) and set the weights."
-            )
-
-
 def input_specs(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
     """The structure that the model's `call` takes (positions at the leaves) and what each input takes."""
     functional = getattr(model, "_functional", None) or model
-    struct = getattr(functional, "_inputs_struct", None)
-    if struct is not None:
-        flat = keras.tree.flatten(struct)
-        structure = keras.tree.pack_sequence_as(struct, list(range(len(flat))))
-        return structure, tuple(InputSpec(t.name, tuple(t.shape[1:]), t.dtype) for t in flat)
+    if hasattr(functional, "_inputs_struct"):
+        return remembered(model, "inputs", lambda: _specs_of_struct(functional._inputs_struct))
     return _specs_of_last_build(model)
+
+
+def _specs_of_struct(struct: Any) -> tuple[Any, tuple[InputSpec, ...]]:
+    flat = keras.tree.flatten(struct)
+    structure = keras.tree.pack_sequence_as(struct, list(range(len(flat))))
+    return structure, tuple(InputSpec(t.name, tuple(t.shape[1:]), t.dtype) for t in flat)
 
 
 def _specs_of_last_build(model: Any) -> tuple[Any, tuple[InputSpec, ...]]:
@@ -151,7 +130,11 @@ def prepare(model: Any, images: Any) -> Batch:
         raise InputError(f"The inputs have batches of {sizes} images; give each input the same number.")
     if sizes[0] == 0:
         raise InputError("There is no image: the batch is empty.")
-    return Batch(arrays, tuple(spec.dtype for spec in specs), like, structure)
+    as_taken = all(
+        isinstance(value, tf.Tensor) and value.dtype.name == spec.dtype and value.ndim == array.ndim
+        for value, spec, array in zip(flat, specs, arrays, strict=True)
+    )
+    return Batch(arrays, tuple(spec.dtype for spec in specs), like, structure, tuple(flat) if as_taken else ())
 
 
 def _knows_inputs(model: Any) -> bool:
@@ -203,11 +186,11 @@ def _with_batch_axis(value: Any, spec: InputSpec) -> Array:
     rank = len(spec.shape)
     if array.ndim == rank:
         array = array[np.newaxis]
-    wanted = ", ".join("any" if size is None else str(size) for size in spec.shape)
     fits = array.ndim == rank + 1 and all(
         size in (None, given) for size, given in zip(spec.shape, array.shape[1:], strict=True)
     )
     if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in spec.shape)
         raise InputError(
             f"Images of shape {np.shape(value)} were given; the model's input {spec.name!r} takes "
             f"(B, {wanted}), or one of ({wanted})."

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfviz.errors import InputError, RetracingWarning, warn
+from tfviz.tap.checks import check_layout, check_model
 from tfviz.tap.fingerprint import Fingerprint
-from tfviz.tap.images import check_layout, check_model
 
 Array = npt.NDArray[Any]
 Body = Callable[..., Any]
@@ -77,7 +77,9 @@ def _state(model: Any) -> _State:
     if _held.model is model:
         return _held.state
     with _lock:
-        state = _states.setdefault(model, _State())
+        state = _states.get(model)
+        if state is None:
+            state = _states[model] = _State()
         if state.fingerprint is not None and state.fingerprint.holds(model):
             return state
         fingerprint = Fingerprint(model)
@@ -101,9 +103,10 @@ def execute(
     model: Any,
     key: Hashable,
     body: Body,
-    arguments: Sequence[Array],
+    arguments: Sequence[Any],
     *,
     rows: bool = True,
+    any_number: bool = True,
     function: Callable[..., Any] | None = None,
 ) -> Any:
     """Run `body(model, *arguments)`, compiled where that can be done, and return its tensors.
@@ -112,16 +115,17 @@ def execute(
         model: the model; the body must get it from its argument, never hold it.
         key: says which body this is; two bodies that compute different things have different keys.
         body: called while compiling, with one tensor for each argument.
-        arguments: arrays; the first axis of each may differ from call to call.
+        arguments: arrays or tensors; the first axis of each may differ from call to call.
         rows: every argument and every result has one row for each image, so that padding can be cut off again.
+        any_number: False compiles anew for each number of images, which spares a loop of many small steps a tenth.
         function: the user's function that the body calls, held weakly; the program is dropped with it.
     """
     state = _state(model)
-    whole_key = (key, *((a.shape[1:], a.dtype.name) for a in arguments), _identity(function))
+    whole_key = (key, *((tuple(a.shape)[1:], a.dtype.name) for a in arguments), _identity(function))
     with _lock:
         program = state.programs.get(whole_key)
         if program is None:
-            program = state.programs[whole_key] = _Program(model, body, rows)
+            program = state.programs[whole_key] = _Program(model, body, rows, any_number)
             _note_function(state, whole_key, function)
             while len(state.programs) > _PROGRAMS_KEPT:
                 state.programs.popitem(last=False)
@@ -192,15 +196,15 @@ def _drop(state: weakref.ref[_State], key: Hashable) -> None:
 class _Program:
     """One body compiled for one model."""
 
-    def __init__(self, model: Any, body: Body, rows: bool) -> None:
+    def __init__(self, model: Any, body: Body, rows: bool, any_number: bool) -> None:
         self._model = weakref.ref(model)
         self._body = body
         self._rows = rows
         self._any_size: Any = None
         self._fixed: dict[tuple[Any, ...], Any] = {}
-        self._way = self._compiled
+        self._way = self._compiled if any_number else self._for_one_size
 
-    def __call__(self, model: Any, arguments: Sequence[Array]) -> Any:
+    def __call__(self, model: Any, arguments: Sequence[Any]) -> Any:
         return self._way(model, arguments)
 
     def _traced(self, *tensors: Any) -> Any:
@@ -208,7 +212,7 @@ class _Program:
         _traces += 1
         return self._body(self._model(), *tensors)
 
-    def _compile(self, arguments: Sequence[Array], batch: bool) -> Any:
+    def _compile(self, arguments: Sequence[Any], batch: bool) -> Any:
         specs = [
             tf.TensorSpec(([None, *a.shape[1:]] if not batch and a.ndim else a.shape), tf.as_dtype(a.dtype))
             for a in arguments
@@ -216,7 +220,7 @@ class _Program:
         with _lock:
             return tf.function(self._traced, autograph=False).get_concrete_function(*specs)
 
-    def _compiled(self, model: Any, arguments: Sequence[Array]) -> Any:
+    def _compiled(self, model: Any, arguments: Sequence[Any]) -> Any:
         if self._any_size is None:
             try:
                 self._any_size = self._compile(arguments, batch=False)
@@ -228,8 +232,8 @@ class _Program:
                 return self._way(model, arguments)
         return self._any_size(*map(tf.convert_to_tensor, arguments))
 
-    def _for_one_size(self, model: Any, arguments: Sequence[Array]) -> Any:
-        """For models that read their batch size as a number."""
+    def _for_one_size(self, model: Any, arguments: Sequence[Any]) -> Any:
+        """For models that read their batch size as a number, and for bodies that are asked for so."""
         given = len(arguments[0])
         if self._rows and self._fixed:
             size = next(iter(self._fixed))[0][0]
@@ -239,7 +243,7 @@ class _Program:
                 ]
                 return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *pieces)
             arguments = [np.concatenate([a, np.repeat(a[-1:], size - given, axis=0)]) for a in arguments]
-        shapes = tuple(a.shape for a in arguments)
+        shapes = tuple(tuple(a.shape) for a in arguments)
         if shapes not in self._fixed:
             try:
                 self._fixed[shapes] = self._compile(arguments, batch=True)
@@ -256,5 +260,5 @@ class _Program:
         results = self._fixed[shapes](*map(tf.convert_to_tensor, arguments))
         return tf.nest.map_structure(lambda t: t[:given] if t.shape.rank else t, results) if self._rows else results
 
-    def _eager(self, model: Any, arguments: Sequence[Array]) -> Any:
+    def _eager(self, model: Any, arguments: Sequence[Any]) -> Any:
         return self._body(model, *map(tf.convert_to_tensor, arguments))
