@@ -20,7 +20,8 @@ from explanations.process import ContestantError, Process
 
 LIMIT = 1.1
 FASTER = 1 / 1.05  # a peer's time over ours
-# Milliseconds over the model's own first call, on a and b; of processor time, in which others' work does not count.
+# Milliseconds over the model's own first compiled call, on a and b; of processor time, in which others' work does not
+# count.
 FIRST_CALL_LIMIT = 500.0
 FEWEST, MOST = 5, 40  # rounds
 ENOUGH = 2  # rounds of a peer that takes more than twice our time: its place is not in doubt
@@ -73,7 +74,8 @@ class Contest:
     net: str
     rows: list[Row]
     own: dict[str, float]
-    """Of the model itself: the first call on the clock, and its processor time beyond that of a later call."""
+    """Of the model itself: its first call on the clock, `eager` and `compiled` (a process each), and the processor time
+    of the compiled one beyond that of a later one, `extra`."""
     load: tuple[float, float]
     differences: list[str]
 
@@ -98,8 +100,7 @@ def hold(net: str, names: list[str], *, seconds: float, only: tuple[str, ...] | 
     before = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         everyone = {name: stack.enter_context(Process(name, net)) for name in names}
-        first, later = (everyone["floors"].ask(do="own") for _ in range(2))
-        own = {"first": first["ms"], "extra": first["cpu"] - later["cpu"]}
+        own = _own_calls(net, everyone["floors"])
         rows, differences = [], []
         for item in ROWS[net]:
             if only is None or item in only:
@@ -107,6 +108,13 @@ def hold(net: str, names: list[str], *, seconds: float, only: tuple[str, ...] | 
                 rows.append(_row(net, item, everyone, seconds))
                 differences += _differences(item, everyone)
     return Contest(net, rows, own, (before, os.getloadavg()[0]), differences)
+
+
+def _own_calls(net: str, floors: Process) -> dict[str, float]:
+    eager = floors.ask(do="own", compiled=False)["ms"]
+    with Process("floors", net) as alone:
+        first, later = (alone.ask(do="own", compiled=True) for _ in range(2))
+    return {"eager": eager, "compiled": first["ms"], "extra": first["cpu"] - later["cpu"]}
 
 
 def _row(net: str, item: str, everyone: dict[str, Process], seconds: float) -> Row:

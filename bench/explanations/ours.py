@@ -1,7 +1,9 @@
-"""The rows of the table by tfviz's public functions, as a user calls them."""
+"""The rows of the table by tfviz's public functions, as a user calls them, on the tensors that the floors get too."""
 
 import warnings
 from typing import Any
+
+import tensorflow as tf
 
 import tfviz
 from explanations.floors import MASKS, NOISE, PATCH, SAMPLES, STEPS, Items
@@ -18,7 +20,7 @@ def items(net: Net) -> Items:
     from tfviz.perturb import occlusion, rise
 
     warnings.simplefilter("ignore", EmptyMapWarning)  # seeded weights leave many maps empty
-    model, x, k, layer = net.model, net.images, net.classes, net.layer
+    model, x, k, layer = net.model, tf.constant(net.images), net.classes, net.layer
     few, some = net.few, k[: net.sampled]
     bare: dict[str, Any] = {"parametrisation": parametrisation.pixels(), "transforms": (), "smoothness": 0.0}
     return {
