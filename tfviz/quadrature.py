@@ -31,3 +31,18 @@ def nodes(rule: str, steps: int) -> tuple[Array, Array]:
         weights[[0, -1]] /= 2
         return np.linspace(0, 1, steps), weights
     raise InputError(f"{rule!r} is no rule of integration; there are gauss-legendre, midpoint and trapezoid.")
+
+
+def along(rule: str, steps: int, ends: tuple[float, float] | None) -> Array:
+    """Places and weights of a rule, and what the score at each place counts in the path's change, `(3, points)`.
+
+    With `ends`, two more points of weight 0 stand at 0 and at 1 and count so; the others count nothing.
+
+    >>> along("midpoint", 1, None).tolist()
+    [[0.5], [1.0], [0.0]]
+    >>> along("midpoint", 1, (-1, 1)).tolist()
+    [[0.5, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 1.0]]
+    """
+    places, weights = nodes(rule, steps)
+    points = np.stack([places, weights, np.zeros(steps)])
+    return points if ends is None else np.column_stack([points, [0, 0, ends[0]], [1, 0, ends[1]]])

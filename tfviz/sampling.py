@@ -17,7 +17,7 @@ from tfviz.emptiness import warn_of_silence
 from tfviz.errors import InputError
 from tfviz.input_gradient import check_real, input_gradients, over_channels
 from tfviz.passes import Scored, warn_of_probabilities
-from tfviz.quadrature import nodes
+from tfviz.quadrature import along
 from tfviz.stream import blocks, chunk_size
 from tfviz.tap import Batch, execute, prepare, steady
 from tfviz.target import Plan, freeze, plan
@@ -155,13 +155,12 @@ def integrated(
     baseline: Any,
     steps: int,
     rule: str,
+    residual: bool,
     class_names: Sequence[str] | None,
     batch_size: int | None,
 ) -> tuple[Any, npt.NDArray[np.float32]]:
-    """Integrated Gradients, and by how much each image's attributions miss y(x) - y(x0)."""
-    places, weights = nodes(rule, steps)
-    # Two more points of weight 0, the path's ends, give y(x0) and y(x).
-    points = np.array([[*places, 0, 1], [*weights, 0, 0], [*np.zeros(steps), -1, 1]])
+    """Integrated Gradients, and with `residual` by how much each image's attributions miss y(x) - y(x0)."""
+    points = along(rule, steps, (-1, 1) if residual else None)
     with steady(model):
         job = Job.of(model, images, target, class_names, batch_size)
         start = _baselines(job.batch, baseline)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfviz.errors import InputError
 from tfviz.input_gradient import input_gradients
 from tfviz.passes import Scored, warn_of_probabilities
-from tfviz.quadrature import nodes
+from tfviz.quadrature import along
 from tfviz.sampling import Job, by_image, flat
 from tfviz.stream import blocks
 from tfviz.tap import Batch, steady
@@ -48,7 +48,7 @@ def blur_integrated_gradients(
     Raises:
         InputError: an input that is no image, or a `max_sigma` that is not positive.
     """
-    options: dict[str, Any] = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
+    options: dict[str, Any] = {"residual": False, "max_sigma": max_sigma, "steps": steps, "rule": rule}
     return _integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[0]
 
 
@@ -64,7 +64,7 @@ def blur_integrated_gradients_residual(
     batch_size: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """How far Blur-IG is from complete: the attributions' sum minus (y(x) - y(blurred x)), `(B,)`."""
-    options: dict[str, Any] = {"max_sigma": max_sigma, "steps": steps, "rule": rule}
+    options: dict[str, Any] = {"residual": True, "max_sigma": max_sigma, "steps": steps, "rule": rule}
     return _integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[1]
 
 
@@ -90,12 +90,12 @@ def _integrated(
     max_sigma: float | None,
     steps: int,
     rule: str,
+    residual: bool,
     class_names: Sequence[str] | None,
     batch_size: int | None,
 ) -> tuple[Any, npt.NDArray[np.float32]]:
-    places, weights = nodes(rule, steps)
-    # Two more points of weight 0, the path's ends, give y of the unblurred and of the most blurred image.
-    points = np.array([[*places, 0, 1], [*weights, 0, 0], [*np.zeros(steps), 1, -1]])
+    """Blur-IG, and with `residual` by how much each image's attributions miss y(x) - y(blurred x)."""
+    points = along(rule, steps, (1, -1) if residual else None)
     with steady(model):
         job = Job.of(model, images, target, class_names, batch_size)
         largest = [_largest_sigma(array, max_sigma) for array in job.batch.arrays]

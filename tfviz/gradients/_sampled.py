@@ -96,7 +96,7 @@ def integrated_gradients(
         steps: how many gradients.
         rule: "gauss-legendre" (the most exact), "midpoint" or "trapezoid".
     """
-    options = {"baseline": baseline, "steps": steps, "rule": rule}
+    options = {"residual": False, "baseline": baseline, "steps": steps, "rule": rule}
     return sampling.integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[0]
 
 
@@ -112,5 +112,5 @@ def integrated_gradients_residual(
     batch_size: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """How far Integrated Gradients is from complete: the sum of the attributions minus (y(x) - y(x0)), `(B,)`."""
-    options = {"baseline": baseline, "steps": steps, "rule": rule}
+    options = {"residual": True, "baseline": baseline, "steps": steps, "rule": rule}
     return sampling.integrated(model, images, target, **options, class_names=class_names, batch_size=batch_size)[1]
