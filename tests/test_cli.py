@@ -68,6 +68,7 @@ def test_methods_lists_what_the_registry_knows(capsys) -> None:
     words = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()}
     assert words["grad-cam"] == "layer"
     assert words["integrated-gradients"] == "pixel"
+    assert words["road"] == "metric"
 
 
 def test_cam_names_the_prediction_the_label_and_the_target(model: Path, pictures: Path, tmp_path: Path, capsys) -> None:

@@ -116,7 +116,7 @@ def test_bootstrap_means_spread_like_the_standard_error():
 
 def test_no_group_of_metrics_weighs_more_for_having_many():
     def fake(name, group, higher=True):
-        return table.Metric(name, group, higher, lambda _: None, "", "")
+        return table.Metric(name=name, group=group, higher=higher, line="", source="", function=lambda _: None)
 
     metrics = [fake(str(i), "faithful") for i in range(7)] + [fake("s", "on the object", False)]
     scores = {}

@@ -117,14 +117,14 @@ def _shape(shape: tuple[Any, ...]) -> str:
 
 @app.command()
 def methods() -> None:
-    """List every method of explanation."""
+    """List every method of explanation, and every metric that judges them."""
+    from tfviz._metric_catalogue import FACTS
     from tfviz._unit_catalogue import ROWS
     from tfviz.registry import METHODS
 
-    console.table(
-        ["method", "kind", "what it shows", "source"],
-        [*((method.name, method.kind, method.line, method.source) for method in METHODS.values()), *ROWS],
-    )
+    methods = ((method.name, method.kind, method.line, method.source) for method in METHODS.values())
+    metrics = ((metric.name, "metric", metric.line, metric.source) for metric in FACTS)
+    console.table(["method", "kind", "what it shows", "source"], [*methods, *ROWS, *metrics])
 
 
 @app.command()

@@ -1,15 +1,16 @@
-"""The metrics as `tfviz.evaluate` uses them: one list of their names, what is better, and how they are asked."""
+"""The metrics as `tfviz.evaluate` asks them; what each of them is stands in `tfviz._metric_catalogue`."""
 
 import dataclasses
 import difflib
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfviz import target
+from tfviz._metric_catalogue import FACTS, Facts
 from tfviz.errors import InputError
 from tfviz.metrics.concentration import complexity, sparseness
 from tfviz.metrics.curves import deletion, insertion
@@ -22,7 +23,6 @@ from tfviz.metrics.scoring import fitted
 from tfviz.metrics.sensitivity import max_sensitivity
 
 Array = npt.NDArray[Any]
-Group = Literal["faithful", "on the object", "stable", "hangs on weights", "concentrated"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,30 +68,11 @@ class Asked:
         return metric(self.model, self.images, self.resized, wanted, **options)
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """One metric: `group` is what it says of a map, `higher` that more is better; `line` and `source` for readers.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric(Facts):
+    """A metric's facts, and how it is asked."""
 
-    `batches` limits a dear one to the first so many batches.
-    """
-
-    name: str
-    group: Group
-    higher: bool
     function: Callable[[Asked], Any]
-    line: str
-    source: str
-    needs_masks: bool = False
-    batches: int | None = None
-
-    @property
-    def merit(self) -> bool:
-        """Whether it counts for the ranking, and random maps are the bar to pass.
-
-        The others are conditions and properties that a worthless map may meet: one that is the same everywhere is
-        perfectly stable, a random one keeps nothing when the weights change, one dot is as concentrated as can be.
-        """
-        return self.group in ("faithful", "on the object")
 
 
 def _dependence(a: Asked) -> Any:
@@ -114,136 +95,24 @@ def _unit(maps: Array) -> Array:
     return np.asarray(maps / np.where(norms == 0, 1, norms))
 
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "deletion",
-            "faithful",
-            False,
-            lambda a: a.scored(deletion, a.probability, steps=a.steps, seed=a.seed),
-            "area under the probability while the most relevant pixels are blackened",
-            "Petsiuk et al. 2018",
-        ),
-        Metric(
-            "insertion",
-            "faithful",
-            True,
-            lambda a: a.scored(insertion, a.probability, steps=a.steps, seed=a.seed),
-            "area under the probability while the most relevant pixels come back into the blurred picture",
-            "Petsiuk et al. 2018",
-        ),
-        Metric(
-            "road",
-            "faithful",
-            True,
-            lambda a: a.scored(road, a.probability, seed=a.seed),
-            "probability left with the least less that with the most relevant pixels filled in, halved",
-            "Rong et al. 2022",
-        ),
-        Metric(
-            "average-drop",
-            "faithful",
-            False,
-            lambda a: a.scored(average_drop, a.probability),
-            "share of the probability lost when only the map's part is seen",
-            "Chattopadhay et al. 2018",
-        ),
-        Metric(
-            "average-increase",
-            "faithful",
-            True,
-            lambda a: a.scored(average_increase, a.probability),
-            "share of pictures whose probability rises when only the map's part is seen",
-            "Chattopadhay et al. 2018",
-        ),
-        Metric(
-            "average-gain",
-            "faithful",
-            True,
-            lambda a: a.scored(average_gain, a.probability),
-            "share of the missing probability won when only the map's part is seen",
-            "Zhang et al. 2023",
-        ),
-        Metric(
-            "mu-fidelity",
-            "faithful",
-            True,
-            lambda a: a.scored(mu_fidelity, a.classes, samples=a.samples, seed=a.seed),
-            "correlation of a map's sum over random cells with the logit's fall when they are blackened",
-            "Bhatt et al. 2020",
-        ),
-        Metric(
-            "infidelity",
-            "faithful",
-            False,
-            lambda a: a.scored(infidelity, a.classes, samples=a.samples, seed=a.seed),
-            "squared error of the best-scaled map as a forecast of the logit's change under noise",
-            "Yeh et al. 2019",
-        ),
-        Metric(
-            "pointing-game",
-            "on the object",
-            True,
-            lambda a: pointing_game(a.maps, a.masks),
-            "share of pictures whose largest value lies on the object",
-            "Zhang et al. 2018",
-            needs_masks=True,
-        ),
-        Metric(
-            "relevance-mass",
-            "on the object",
-            True,
-            lambda a: relevance_mass(a.maps, a.masks),
-            "share of the positive relevance that lies on the object",
-            "Arras et al. 2022",
-            needs_masks=True,
-        ),
-        Metric(
-            "relevance-rank",
-            "on the object",
-            True,
-            lambda a: relevance_rank(a.maps, a.masks),
-            "share of the largest values, as many as the object has pixels, that lies on it",
-            "Arras et al. 2022",
-            needs_masks=True,
-        ),
-        Metric(
-            "max-sensitivity",
-            "stable",
-            False,
-            _instability,
-            "largest change of the map, scaled to length 1, while the picture changes by at most 2 % of its span",
-            "Yeh et al. 2019",
-            batches=1,
-        ),
-        Metric(
-            "randomisation",
-            "hangs on weights",
-            False,
-            _dependence,
-            "rank correlation that is left while the weights are randomised from the output down",
-            "Adebayo et al. 2018",
-            batches=1,
-        ),
-        Metric(
-            "sparseness",
-            "concentrated",
-            True,
-            lambda a: sparseness(a.resized),
-            "Gini index of the map",
-            "Chalasani et al. 2020",
-        ),
-        Metric(
-            "complexity",
-            "concentrated",
-            False,
-            lambda a: complexity(a.resized),
-            "entropy of the map, in nats",
-            "Bhatt et al. 2020",
-        ),
-    )
+_FUNCTIONS: dict[str, Callable[[Asked], Any]] = {
+    "deletion": lambda a: a.scored(deletion, a.probability, steps=a.steps, seed=a.seed),
+    "insertion": lambda a: a.scored(insertion, a.probability, steps=a.steps, seed=a.seed),
+    "road": lambda a: a.scored(road, a.probability, seed=a.seed),
+    "average-drop": lambda a: a.scored(average_drop, a.probability),
+    "average-increase": lambda a: a.scored(average_increase, a.probability),
+    "average-gain": lambda a: a.scored(average_gain, a.probability),
+    "mu-fidelity": lambda a: a.scored(mu_fidelity, a.classes, samples=a.samples, seed=a.seed),
+    "infidelity": lambda a: a.scored(infidelity, a.classes, samples=a.samples, seed=a.seed),
+    "pointing-game": lambda a: pointing_game(a.maps, a.masks),
+    "relevance-mass": lambda a: relevance_mass(a.maps, a.masks),
+    "relevance-rank": lambda a: relevance_rank(a.maps, a.masks),
+    "max-sensitivity": _instability,
+    "randomisation": _dependence,
+    "sparseness": lambda a: sparseness(a.resized),
+    "complexity": lambda a: complexity(a.resized),
 }
+METRICS = {facts.name: Metric(**vars(facts), function=_FUNCTIONS[facts.name]) for facts in FACTS}
 
 
 def find(name: str) -> Metric:
