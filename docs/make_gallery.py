@@ -138,7 +138,7 @@ def page(subjects: list[Subject], shown: list[Method]) -> str:
     lines = [
         "# Gallery",
         "",
-        f"Every method of `tfviz methods` on the same two pictures, each explained for what its network says: a "
+        f"Every method that explains a picture, on the same two pictures, each explained for what its network says: a "
         f"rendered dog of `dog-poses` ({dog.says}, the CNN of `make demo`, 64 x 64)"
         + (
             f", and a photograph ({photographs[0].says}, MLPerf Tiny's ResNet8, which sees it at 32 x 32)."
@@ -150,8 +150,7 @@ def page(subjects: list[Subject], shown: list[Method]) -> str:
         "![The dog and the photograph, large and as the networks see them](images/gallery/inputs.png)",
         "",
         "Maps are evidence about the network, not about the dog: some look alike for any weights (those that say "
-        "*edges, not reasons*), random-cam is there to be beaten, and `tfviz evaluate` measures which to believe. A "
-        "blank pair is a method that does not apply to that network, such as CAM without global average pooling.",
+        "*edges, not reasons*), random-cam is there to be beaten, and `tfviz evaluate` measures which to believe.",
         "",
     ]
     for kind, (title, text) in TITLES.items():

@@ -75,6 +75,20 @@ def test_closed_form_cam_follows_head_and_class():
     np.testing.assert_array_equal(cam.class_activation_map(one, x, 0), -cam.class_activation_map(one, x, 1))
 
 
+@pytest.mark.parametrize("pool", [6, 5])
+def test_average_pooling_over_the_whole_map_is_global_and_over_a_part_is_not(pool):
+    steps = [keras.Input((8, 8, 1)), layers.Conv2D(4, 3, name="last"), layers.AveragePooling2D(pool)]
+    model = seeded(keras.Sequential([*steps, layers.Flatten(), layers.Dense(3, name="logits")]))
+    x = images(3, 8, 1)
+    if pool == 5:
+        with pytest.raises(InputError, match="after it come AveragePooling2D, Flatten, Dense"):
+            cam.class_activation_map(model, x, 1)
+        return
+    bias = model.get_layer("logits").bias.value.numpy()[1]
+    got = cam.class_activation_map(model, x, 1).mean(axis=(1, 2))
+    np.testing.assert_allclose(got, model(x).numpy()[:, 1] - bias, rtol=1e-5, atol=1e-6)
+
+
 def test_closed_form_cam_refuses_other_heads_layers_and_targets():
     with pytest.raises(InputError, match="after it come Flatten, Dense"):
         cam.class_activation_map(flattened(), images(), 0)

@@ -34,8 +34,9 @@ def class_activation_map(
 ) -> npt.NDArray[np.float32]:
     """CAM: sum_k w_k A^k with w_k the head's weight of channel k for the class; signed, `(B, h, w)`.
 
-    For models that end in a layer, global average pooling, and one Dense (with or without softmax or sigmoid). There,
-    its mean is the logit without the bias, and Grad-CAM before its ReLU is this map divided by the number of places.
+    For models that end in a layer, global average pooling (or average pooling over the whole map), and one Dense (with
+    or without softmax or sigmoid). There, its mean is the logit without the bias, and Grad-CAM before its ReLU is this
+    map divided by the number of places.
     Source: Zhou et al. 2016, equations 1 and 2.
 
     Args:
@@ -62,17 +63,25 @@ def _head_after(model: Any, tap: Tap) -> Tap:
     """The Dense layer of a head that is pooling and Dense alone, checked call by call."""
     calls = list(survey(model).calls)
     position = next(i for i, call in enumerate(calls) if call.tap == Tap(tap.path, tap.call))
+    size = calls[position].shapes[0][1:3]
     # A nested model's own call ends where its last layer's does and computes nothing.
     after = [call for call in calls[position + 1 :] if not _is_model(call.layer())]
     kinds = [type(call.layer()).__name__ for call in after]
     core = [(kind, call) for kind, call in zip(kinds, after, strict=True) if kind not in _WITHOUT_EFFECT]
     ends_well = len(core) == 2 or (len(core) == 3 and core[2][0] in ("Softmax", "Activation"))
-    if tap.pre or not ends_well or core[0][0] != "GlobalAveragePooling2D" or core[1][0] != "Dense":
+    if tap.pre or not ends_well or not _averages_all(core[0][1].layer(), size) or core[1][0] != "Dense":
         raise InputError(
             f"CAM in closed form needs global average pooling and one Dense after {tap.path!r}; after it come "
             f"{', '.join(kinds) or 'no layers'}. Use grad_cam, or name the layer before the pooling."
         )
     return core[1][1].tap
+
+
+def _averages_all(layer: Any, size: tuple[int | None, ...]) -> bool:
+    """Whether a layer gives the mean of each channel of maps of this size."""
+    if isinstance(layer, keras.layers.AveragePooling2D):
+        return bool(tuple(layer.pool_size) == size)
+    return isinstance(layer, keras.layers.GlobalAveragePooling2D)
 
 
 def _is_model(layer: Any) -> bool:

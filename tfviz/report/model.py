@@ -186,13 +186,15 @@ def model_sections(
 
 
 def _headline(name: str, model: "keras.Model", shown: Judged, right: int, total: int) -> Section:
+    from tfviz.tap import survey
+
     known = shown.labels is not None
     sentence = f"{name} names {right:,} of {total:,} pictures right." if known else f"What {name} sees."
     shape = " \N{MULTIPLICATION SIGN} ".join("?" if side is None else str(side) for side in model.input_shape[1:])
     facts = [
         Fact("Accuracy", f"{100 * right / total:.1f} %", f"of {total:,} pictures") if known else None,
         Fact("Input", shape, "height, width, channels"),
-        Fact("Layers", str(len(model.layers))),
+        Fact("Layers", str(len(survey(model).calls))),
         Fact("Parameters", f"{model.count_params():,}"),
         Fact("Classes", str(max(2, shown.outputs.shape[1]))),
     ]
