@@ -10,16 +10,15 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from tfviz.errors import InputError
-from tfviz.trace import Array, Engine, Step, Tensor, Trace
+from tfviz.trace import Array, Closing, Engine, Step, Tensor, Trace
 
 
-class Journal:
+class Journal(Closing):
     """`engine`, with its runs kept in `folder`.
 
     A run is known by the model, the engine with its kernels, the bytes of the firmware where there is one, the input,
@@ -73,14 +72,6 @@ class Journal:
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _who(engine: Engine) -> bytes:

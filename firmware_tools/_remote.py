@@ -7,12 +7,11 @@ finds the same, to the last bit, whoever ran what.
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tfviz._ray import work_in
 from tfviz.errors import InputError, LinkError
-from tfviz.trace import Array, Trace
+from tfviz.trace import Array, Closing, Trace
 
 
 class Host:
@@ -36,7 +35,7 @@ class Host:
             return error
 
 
-class RemoteEngine:
+class RemoteEngine(Closing):
     """An engine that a `Host` runs."""
 
     def __init__(self, ray: Any, host: Any, name: str) -> None:
@@ -68,14 +67,6 @@ class RemoteEngine:
         """End the process."""
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(self._host)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_remote(ray: Any, spec: str, workers: int, options: Mapping[str, Any]) -> list[RemoteEngine]:

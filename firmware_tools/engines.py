@@ -18,14 +18,13 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from firmware_tools.graph import GraphTensor
 from tfviz.errors import InputError
-from tfviz.trace import Array, Engine, Step, Tensor, Trace
+from tfviz.trace import Array, Closing, Engine, Step, Tensor, Trace
 
 KINDS = ("keras", "tflm", "litert", "litert-xnnpack", "emulator", "qemu", "host", "serial", "trace")
 SHAPE = "KIND:FILE, such as tflm:model.tflite, emulator:nano33ble:model.tflite or keras:model.keras"
@@ -166,7 +165,7 @@ def _desktop(kind: str, file: str) -> Engine:
     return reference.litert(file) if kind == "litert" else reference.litert_xnnpack(file)
 
 
-class StandIn:
+class StandIn(Closing):
     """Our own engine on this computer in TensorFlow Lite Micro's place, where that has no wheel; `kernels` says so."""
 
     name = "tflm"
@@ -194,16 +193,8 @@ class StandIn:
         """End the process."""
         self._device.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class TraceEngine:
+class TraceEngine(Closing):
     """A recorded trace as an engine: it answers for the one input that it was recorded with.
 
     Attributes:
@@ -239,14 +230,6 @@ class TraceEngine:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def input_tensors(engine: Engine) -> tuple[GraphTensor, ...] | None:

@@ -4,6 +4,7 @@ Everything above (compare, diagnose, explain, plot, report) takes traces and nev
 NumPy alone.
 """
 
+import abc
 import dataclasses
 import json
 import os
@@ -214,3 +215,19 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+class Closing(abc.ABC):
+    """What a `with` statement closes at its end: the part that all engines have in common."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release what is held open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

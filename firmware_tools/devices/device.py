@@ -3,8 +3,6 @@
 import itertools
 import zlib
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -16,12 +14,12 @@ from firmware_tools.graph import Graph, Op
 from firmware_tools.link import Capability, Session, Space, Timing, Transport
 from firmware_tools.link.patience import DEFAULT_TIMING, SLOWEST_CLOCK, op_patience
 from tfviz.errors import InputError, LinkError
-from tfviz.trace import Array, Tensor, Trace
+from tfviz.trace import Array, Closing, Tensor, Trace
 
 __all__ = ["Device", "OverwrittenError"]
 
 
-class Device:
+class Device(Closing):
     """Base of all devices. It knows the model (`graph`) and talks to whoever runs it through `transport`.
 
     Opening says HELLO and compares the digest that the device computes over the bytes that it really runs.
@@ -224,14 +222,6 @@ class Device:
     def close(self) -> None:
         """Release the line."""
         self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _line_bytes(self) -> int:
         return self.session.counters.sent + self.session.counters.received

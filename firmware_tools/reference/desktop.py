@@ -2,8 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from firmware_tools.graph import Graph, Op
 from firmware_tools.quantize import quantization
 from firmware_tools.reference.one_op import OneOp
 from tfviz.errors import InputError
-from tfviz.trace import Array, Step, Tensor, Trace
+from tfviz.trace import Array, Closing, Step, Tensor, Trace
 
 
 class Interpreter(Protocol):
@@ -24,7 +23,7 @@ class Interpreter(Protocol):
     def output(self, position: int) -> Array: ...  # noqa: D102
 
 
-class DesktopEngine:
+class DesktopEngine(Closing):
     """A `.tflite` on an interpreter of this computer.
 
     An interpreter never sees a file that `graph.load` has not validated. A forced run gives each op the reference's
@@ -105,14 +104,6 @@ class DesktopEngine:
     def close(self) -> None:
         """Release the interpreters."""
         self._single.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def described(graph: Graph, index: int, values: Array) -> Tensor:

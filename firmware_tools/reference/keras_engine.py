@@ -4,19 +4,18 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfviz.errors import InputError
-from tfviz.trace import Array, Step, Tensor, Trace
+from tfviz.trace import Array, Closing, Step, Tensor, Trace
 
 if TYPE_CHECKING:
     import keras
 
 
-class KerasEngine:
+class KerasEngine(Closing):
     """A Keras model in float32; `kernels` is TensorFlow's. The model is never changed.
 
     Step k is the k-th address: every layer's call in the order in which the calls end, and, before a layer with an
@@ -139,14 +138,6 @@ class KerasEngine:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _single(shape: tuple[Any, ...]) -> bool:
