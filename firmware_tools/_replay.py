@@ -15,6 +15,7 @@ from tfviz.errors import InputError
 from tfviz.trace import Tensor, Trace
 
 Array = npt.NDArray[Any]
+SAME = ("QUANTIZE", "DEQUANTIZE")  # between real numbers they change nothing, and have no kernel
 
 
 class Replay:
@@ -85,6 +86,8 @@ class Replay:
         activations = self._one_op.inputs(op)
         if not activations or any(i not in values for values in self._values for i in activations):
             return None
+        if op.name in SAME and {self._graph.tensors[i].dtype for i in (*op.inputs, *op.outputs)} == {"float32"}:
+            return [[values[activations[0]]] for values in self._values]
         with contextlib.suppress(InputError), reference.litert_xnnpack(self._one_op.model(op)) as engine:
             names = [engine.graph.tensors[i].name for i in engine.graph.inputs]
             return [

@@ -1,14 +1,16 @@
 """Which Keras layer is which op of a `.tflite`.
 
 The converter fuses batch norm and activations, folds constants and renames tensors, so a name is only a hint. The proof
-is numeric: each op is replayed on what the float model says that it should have been given, and the layer's float
-tensor is held against what it makes of that. So the noise of all the ops before it does not add up, and op 300 of a
-deep network is proved as well as op 3. What has no partner is listed, not guessed.
+is numeric: each op is replayed over real numbers on what the float model says that it should have been given, and the
+layer's float tensor is held against what it makes of that. All that is left of 8 bits is the rounding of the weights.
+The noise of the ops before does not add up: op 300 of a deep network is proved as well as op 3, and an op whose
+integers say nothing (a saturated gate, a signal below one step) as well as any. What has no partner is listed, not
+guessed.
 """
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,26 +22,17 @@ if TYPE_CHECKING:
     from firmware_tools.graph import Graph
 
 Array = npt.NDArray[Any]
-# One int8 op on the float model's own tensors keeps 15 to 50 dB; unrelated tensors stay below 0 dB, a tensor against
-# itself before ReLU reaches about 3 dB, and one against itself gated by sigmoids (around a half) about 6 dB. A name
-# that fits is half a proof, so that it may carry more noise.
-LEAST_SQNR_DB = 10.0
-LEAST_SQNR_DB_NAMED = 4.0
-# Without the graph only the accumulated error can be looked at, where 6 dB has to do.
+# An op over real numbers, with weights rounded to 8 bits, keeps 30 dB and more of the float model's own tensors (an op
+# without weights 100 and more); unrelated tensors stay below 0 dB, a tensor against itself before ReLU reaches about
+# 3 dB, one gated by sigmoids (around a half) about 6 dB, one saturated gate against another 13 dB.
+LEAST_SQNR_DB = 20.0
+# Without the graph only the accumulated error can be looked at, where less has to do. A name that fits is half a proof.
 LEAST_SQNR_DB_ACCUMULATED = 6.0
 LEAST_SQNR_DB_ACCUMULATED_NAMED = 2.0
-# Of an op on the layer's own inputs, half of the values lie within so many 256ths of its range: 8 bits of weights and
-# activations leave about one. What is off by a constant or a factor is not, unless it is as good as quantising gets.
-MEDIAN_STEPS = 3.0
-GOOD_SQNR_DB = 20.0
-# Where a few outliers have the range and all the rest a few steps of it, rounding to the nearest step is all the noise.
-COARSE_STEPS = 0.5
-COARSE_SQNR_DB = 6.0
 # An op that fits a layer so much better than an earlier one takes it over: the earlier was a part of the way there.
-# Where that one fitted badly (the chain of ops of a LayerNormalization), fitting as well is enough.
 TAKE_OVER_DB = 6.0
-DOUBTFUL_DB = 25.0
-AS_WELL_DB = 1.0
+# A calibrated range cuts off less than this share of an op's values, a range that is an activation more.
+MUCH = 0.05
 # Layers whose tensors are closer to each other than this cannot be told apart beneath the noise of 8 bits.
 TWINS_DB = 50.0
 # Layers whose batch norm the converter folds into them.
@@ -67,22 +60,24 @@ def align(quantised: Sequence[Trace], floats: Sequence[Trace], *, graph: "Graph 
         graph: the `.tflite`; with it each op is judged by itself. Without it (traces of a file that is not at hand)
             by what has accumulated until there, which proves less in deep networks.
     """
+    from firmware_tools._real_graph import in_reals, trace_in_reals
     from firmware_tools._replay import Replay
 
     layers: dict[int, str] = {}
     proofs: dict[int, float] = {}
     known = _Layers(floats)
-    replay = None if graph is None else Replay(graph, quantised)
-    bounds = (LEAST_SQNR_DB_ACCUMULATED, LEAST_SQNR_DB_ACCUMULATED_NAMED) if replay is None else (0.0, 0.0)
+    replay = None if graph is None else Replay(in_reals(graph), list(map(trace_in_reals, quantised, floats)))
+    bounds = (LEAST_SQNR_DB, LEAST_SQNR_DB) if replay else (LEAST_SQNR_DB_ACCUMULATED, LEAST_SQNR_DB_ACCUMULATED_NAMED)
     for position, step in enumerate(quantised[0].steps):
-        made = [trace.steps[position].output for trace in quantised] if replay is None else replay.run(step.index)
-        proved = known.alike(made)
-        if replay is not None:
-            proved = {a: sqnr for a, sqnr in proved.items() if _fits(sqnr, a, known, made)}
-        taken = set(layers.values())
-        if replay is not None and not replay.hands_on(step.index):
-            taken -= _outdone(layers, proofs, proved)
-        chosen = _choose(step, proved, known, taken, bounds)
+        judged = [trace.steps[position].output for trace in quantised]
+        for made in [judged] if replay is None else _readings(replay.run(step.index), judged[0]):
+            proved = known.alike(made)
+            taken = set(layers.values())
+            if replay is not None and not replay.hands_on(step.index):
+                taken -= _outdone(layers, proofs, proved)
+            chosen = _choose(step, proved, known, taken, bounds)
+            if chosen is not None:
+                break
         if chosen is not None:
             for index in [index for index, layer in layers.items() if layer == chosen]:
                 del layers[index], proofs[index]
@@ -115,26 +110,25 @@ def named(tensor_name: str, address: str) -> bool:
     return any(pattern.fullmatch(part) for part in re.split("[;/]", tensor_name))
 
 
-def _fits(sqnr: float, address: str, known: "_Layers", made: Sequence[Tensor]) -> bool:
-    """Whether what a replayed op made can be a layer's tensor."""
-    if sqnr >= GOOD_SQNR_DB:
-        return True
-    if sqnr < LEAST_SQNR_DB_NAMED:
-        return False
-    steps = known.median_steps(address, made)
-    if steps <= COARSE_STEPS and sqnr >= COARSE_SQNR_DB:
-        return True
-    least = LEAST_SQNR_DB_NAMED if named(made[0].name, address) else LEAST_SQNR_DB
-    return steps <= MEDIAN_STEPS and sqnr >= least
+def _readings(made: Sequence[Tensor], written: Tensor) -> Iterator[Sequence[Tensor]]:
+    """What an op makes over real numbers; before it, where they cut much, as the ends of the integers' range leave it.
+
+    A file may have its ReLU as a range that begins at zero, and as nothing else; or it was badly calibrated.
+    """
+    if written.scale is not None:
+        limits = np.iinfo(written.values.dtype)
+        low, high = (written.scale * (int(end) - written.zero_point) for end in (limits.min, limits.max))
+        cut = [dataclasses.replace(one, values=np.clip(one.values, low, high)) for one in made]
+        changed = [np.abs(a.values - b.values) > written.scale for a, b in zip(cut, made, strict=True)]
+        if np.mean(changed) > MUCH:
+            yield cut
+    yield made
 
 
 def _outdone(layers: Mapping[int, str], proofs: Mapping[int, float], proved: Mapping[str, float]) -> set[str]:
     """Layers that an op fits better than the one that has them."""
     return {
-        layer
-        for index, layer in layers.items()
-        if layer in proved
-        and proved[layer] > proofs[index] + (TAKE_OVER_DB if proofs[index] >= DOUBTFUL_DB else -AS_WELL_DB)
+        layer for index, layer in layers.items() if layer in proved and proved[layer] > proofs[index] + TAKE_OVER_DB
     }
 
 
@@ -163,13 +157,6 @@ class _Layers:
             return {}
         return _decibels(self._by_sizes[sizes], self._stacks[sizes], _sketch([tensor.real for tensor in made]))
 
-    def median_steps(self, address: str, made: Sequence[Tensor]) -> float:
-        """Half of the values are within so many 256ths of the range of a layer's."""
-        sizes = _sizes(made[0])
-        x = self._stacks[sizes][self._by_sizes[sizes].index(address)]
-        apart = float(np.median(np.abs(_sketch([tensor.real for tensor in made]) - x)))
-        return apart / _step(made) if apart else 0.0
-
     def twins(self, address: str) -> dict[str, float]:
         """Layers whose tensors are the same as this one's or hardly differ, and how much: infinite dB are the same."""
         sizes = _sizes(self._floats[0].steps[self._place[address]].output)
@@ -195,15 +182,6 @@ class _Layers:
     def order(self, address: str) -> int:
         """When a layer was called."""
         return self._place[address]
-
-
-def _step(made: Sequence[Tensor]) -> float:
-    """A 256th of the range that the tensor's integers span; of floats, of what they are."""
-    tensor = made[0]
-    if tensor.scale is not None and np.issubdtype(tensor.values.dtype, np.integer):
-        limits = np.iinfo(tensor.values.dtype)
-        return float(tensor.scale) * (int(limits.max) - int(limits.min)) / 255
-    return max(float(np.ptp(one.values)) for one in made) / 255
 
 
 def _sizes(tensor: Tensor) -> tuple[int, ...]:

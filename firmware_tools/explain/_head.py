@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firmware_tools._real_graph import constant
 from firmware_tools.graph import RENAMES, Graph, GraphTensor, Op
 from tfviz.errors import InputError
 from tfviz.trace import Tensor, Trace
@@ -137,13 +138,7 @@ def _real(graph: Graph, index: int) -> Array:
     tensor = graph.tensors[index]
     if tensor.data is None:
         raise InputError(f"The weights '{tensor.name}' are computed by the model; a head has constant ones.")
-    values = tensor.data.astype(np.float64)
-    if not len(tensor.scale):
-        return values
-    shape = [1] * values.ndim
-    if len(tensor.scale) > 1:
-        shape[tensor.quantized_dimension] = -1
-    return np.asarray(tensor.scale.astype(np.float64).reshape(shape) * (values - tensor.zero_point.reshape(shape)))
+    return constant(tensor) if len(tensor.scale) else tensor.data.astype(np.float64)
 
 
 def _no_head(graph: Graph) -> InputError:
