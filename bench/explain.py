@@ -28,6 +28,15 @@ from explanations.process import PEER_NAMES, peers
 QUICK_ROWS = ("feature maps", "Grad-CAM", "five CAMs", "gradient", "SmoothGrad x 50")
 
 
+def three_digits(value: float) -> str:
+    """As text, thousands parted.
+
+    >>> three_digits(2.7449), three_digits(5173.2)
+    ('2.74', '5,170')
+    """
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def ratio(row: Row, name: str) -> str:
     return f"{quartiles(row.ratios(name))[1]:.2f}" if name in row.times else ""
 
@@ -39,7 +48,7 @@ def header(names: list[str]) -> list[str]:
 
 def cells(row: Row, names: list[str]) -> list[str]:
     low, middle, high = quartiles(row.ratios("ours"))
-    floor, ours = (f"{median_ms(row, name):.3g}" for name in ("floors", "ours"))
+    floor, ours = (three_digits(median_ms(row, name)) for name in ("floors", "ours"))
     line = [
         row.item,
         floor,
