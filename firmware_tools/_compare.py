@@ -260,14 +260,15 @@ def _with_macs(ops: tuple[OpResult, ...], engine: Engine) -> tuple[OpResult, ...
 
 
 def _diagnosis(run: Run) -> Diagnosis | None:
-    """Why the two differ: hypotheses replayed on the images that differ earliest."""
+    """Why the two differ: hypotheses replayed on the images that differ earliest, which the engine runs anew."""
     if not run.apart:
         return None
     from firmware_tools._diagnose import diagnose
 
     images = np.concatenate([image for _, image in run.apart])
+    engine = getattr(run.engine.engine, "unkept", run.engine.engine)
     try:
-        return diagnose(run.reference.engine, run.engine.engine, images, preprocess=run.expected.preprocess)
+        return diagnose(run.reference.engine, engine, images, preprocess=run.expected.preprocess)
     except (InputError, LinkError) as error:
         run.notes.append(f"Why the two differ was not found out: {error}")
         return None

@@ -37,6 +37,11 @@ class Journal(Closing):
         except OSError as error:
             raise InputError(f"Cannot keep runs in {folder}: {error.strerror or error}.") from error
 
+    @property
+    def unkept(self) -> Engine:
+        """The engine itself, for runs whose answer may hang on the run before (a buffer that was not filled anew)."""
+        return self._engine
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 

@@ -8,6 +8,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import camera
 import numpy as np
@@ -61,12 +62,16 @@ class Plant:
         if self.camera:
             return camera.captured(self.camera)
         frames = pictures(8, size=self.size)
-        made = loaded(1, self.preprocess.channels)
-        reference = tflm(made)
-        engine = Misfed(tflm(made), frames, self.wrong, self.preprocess) if self.wrong else (self.make or _none)()
+        reference = tflm(loaded(1, self.preprocess.channels))
         others = {"planted2.tflite": tflm(loaded(2))} if self.others else None
-        with engine:
+        with self.engine(frames) as engine:
             return diagnose(reference, engine, frames, preprocess=self.preprocess, others=others)
+
+    def engine(self, frames: Array) -> Any:
+        """An engine with the fault; those of the input are planted for these frames."""
+        if self.wrong is None:
+            return (self.make or _none)()
+        return Misfed(tflm(loaded(1, self.preprocess.channels)), frames, self.wrong, self.preprocess)
 
 
 def _none() -> Engine:

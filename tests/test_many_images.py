@@ -1,5 +1,6 @@
 """Comparisons over many images: gone on with after an interruption, spread over Ray's processes; the same is found."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import fault_table
 import numpy as np
+import planted
 import pytest
 from chain import keras_file, pictures, tflite_file
 from test_firmware_cli import run
@@ -17,9 +20,13 @@ from tiny_firmware import tiny_graph, tiny_input, tiny_trace
 from firmware_tools import engines
 from firmware_tools._compare import compare
 from firmware_tools._journal import Journal
+from firmware_tools.pictures import Expectation
+from firmware_tools.reference import tflm
 from tfviz.errors import LinkError
 
 IMAGES = pictures(6, seed=9)
+FRAMES = planted.pictures(12)
+PLANTS = fault_table.plants()
 
 
 class Tiny:
@@ -131,6 +138,35 @@ def test_an_interrupted_comparison_goes_on_and_finds_the_same(tmp_path: Path) ->
     assert facts[0] == facts[1]
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        "BGR given to an RGB model",
+        "XNNPACK's kernels",
+        "an op that is skipped",
+        "the input buffer is filled one run too late",  # seen only beside the run before, which a kept run has not
+    ],
+)
+def test_a_planted_fault_has_the_same_name_whoever_ran_the_images_and_when(what: str, tmp_path: Path) -> None:
+    """Alone, with runs that are kept, gone on with from those, and spread over two devices, which keep them too."""
+    plant = next(plant for plant in PLANTS if plant.what == what)
+    expected = Expectation(planted.PREPROCESS, (), recorded=True)
+
+    def diagnosis(*folders: Path | None) -> tuple[str | None, float | None]:
+        with contextlib.ExitStack() as stack:
+            made = [stack.enter_context(plant.engine(FRAMES)) for _ in folders]
+            crew = [one if folder is None else Journal(one, folder) for one, folder in zip(made, folders, strict=True)]
+            found = compare(tflm(planted.loaded()), crew[0], FRAMES, expected=expected, crew=crew[1:])
+        assert found.diagnosis is not None
+        return found.diagnosis.hypothesis, found.diagnosis.share_restored
+
+    alone = diagnosis(None)
+    assert alone[0] == plant.answer
+    kept, spread = tmp_path / "kept", tmp_path / "spread"
+    for folders in ([kept], [kept], [None, None], [spread, spread], [spread, spread]):
+        assert diagnosis(*folders) == alone
+
+
 def report(path: Path) -> dict:
     facts = json.loads(path.read_text())
     return {name: value for name, value in facts.items() if name not in ("seconds", "command", "commands")}
@@ -176,6 +212,37 @@ def test_two_workers_of_ray_end_in_the_same_report(tmp_path: Path) -> None:
         words = [sys.executable, "-c", main, *map(str, common), *more, "--json", str(tmp_path / f"{name}.json")]
         subprocess.run(words, check=True, capture_output=True, timeout=300, env=os.environ)
     assert report(tmp_path / "spread.json") == report(tmp_path / "alone.json")
+
+
+@pytest.mark.slow
+def test_workers_of_ray_and_kept_runs_end_in_the_same_diagnosis(tmp_path: Path, capfd) -> None:
+    pytest.importorskip("ray", reason="Ray is an extra: pip install tfviz[ray]")
+    right, flipped = planted.model(), tmp_path / "flipped.tflite"
+    graph = planted.loaded()
+    weights = graph.tensors[graph.ops[0].inputs[1]].data.tobytes()
+    stored = bytearray(right.read_bytes())
+    stored[stored.index(weights) + 40] ^= 0x40
+    flipped.write_bytes(stored)
+    np.savez(tmp_path / "x.npz", x=FRAMES)
+    for engine, cause in (
+        (f"litert-xnnpack:{right}", "single rounding"),
+        (f"host:{flipped}", "one weight bit flipped"),
+    ):
+        found = {}
+        for name, more in {
+            "alone": [],
+            "kept": ["--resume", tmp_path / cause],
+            "again": ["--resume", tmp_path / cause],
+            "spread": ["--workers", 2],
+            "both": ["--workers", 2, "--resume", tmp_path / cause],
+        }.items():
+            numbers = tmp_path / f"{name}.json"
+            words = ["compare", f"tflm:{right}", engine, "--data", tmp_path / "x.npz", "--jobs", 1, "--json", numbers]
+            assert run(*words, *more) == 1, capfd.readouterr().err
+            found[name] = json.loads(numbers.read_text())
+        assert found["alone"]["cause"].startswith(cause)
+        for other in found.values():
+            assert (other["cause"], other["diagnosis"]) == (found["alone"]["cause"], found["alone"]["diagnosis"])
 
 
 @pytest.mark.slow
