@@ -339,6 +339,18 @@ def test_images_that_do_not_fit_are_refused(given, message):
         gradients.saliency(pooled(), given())
 
 
+def test_tensors_without_values_are_refused():
+    model = pooled()
+
+    @tf.function(autograph=False)
+    def inside(x):
+        return gradients.saliency(model, x)
+
+    for call in (lambda: inside(tf.constant(images())), lambda: gradients.saliency(model, model.inputs[0])):
+        with pytest.raises(InputError, match="without values"):
+            call()
+
+
 def test_models_that_are_none_are_refused():
     with pytest.raises(InputError, match=r"keras\.Model"):
         tap.layers("model.keras")

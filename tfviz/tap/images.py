@@ -177,6 +177,11 @@ def _flatten(images: Any, structure: Any, specs: Sequence[InputSpec]) -> tuple[l
 
 
 def _with_batch_axis(value: Any, spec: InputSpec) -> Array:
+    if isinstance(value, keras.KerasTensor) or tf.is_symbolic_tensor(value):
+        raise InputError(
+            "A tensor without values was given (inside tf.function, Dataset.map or a Functional model); images are "
+            "expected: call tfviz outside."
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:
