@@ -1,8 +1,21 @@
 """Small made-up comparisons whose every number is known, for the tests of the page."""
 
+import dataclasses
+
 import numpy as np
 
-from firmware_tools.results import Comparison, DataInfo, EngineInfo, OpResult, RunVerdict, Sample, Verdict
+from firmware_tools.explain import Looks
+from firmware_tools.results import (
+    Comparison,
+    DataInfo,
+    Drift,
+    EngineInfo,
+    Gaze,
+    OpResult,
+    RunVerdict,
+    Sample,
+    Verdict,
+)
 from tfviz.trace import Step, Tensor, Trace
 
 CLASSES = ("sit", "stand", "lie")
@@ -133,3 +146,20 @@ def comparison(
         "samples": tuple(made[:samples]) if images is None else tuple(made),
     }
     return Comparison(**{**fields, **changes})
+
+
+def looking(name: str) -> tuple[Comparison, tuple[Looks, ...]]:
+    """A comparison with the drift of float, int8 and board, and two pictures that they explain, one called `name`."""
+    roles = {"keras": "float", "tflm": "int8", "emulator:nano33ble": "device"}
+    gazes = tuple(
+        Gaze(engine, role, 1 - 0.01 * k, 0.9, 0.95, 0.75, 0.5, 1.0, 0) for k, (engine, role) in enumerate(roles.items())
+    )
+    question, answer = "Does the microcontroller still look at the dog?", "Yes: over 20 images it does (0.980)."
+    drift = Drift(question, answer, True, "cam", 20, 0.1, gazes, ())
+    heat = np.random.default_rng(0).random((4, 4)).astype(np.float32)
+    first, second = pictures(2)
+    looks = (
+        Looks("sit/0001", first, 0, (0, 0, 1), (heat, heat, heat / 2)),
+        Looks(name, second, 0, (0, 0, 0), (heat, heat, heat / 2)),
+    )
+    return dataclasses.replace(comparison(board="nano33ble"), drift=drift), looks

@@ -134,6 +134,41 @@ def test_nothing_sticks_out_sideways_at_any_width(page: Page, width: int) -> Non
     assert (rail == "none") == (width < 900)
 
 
+def test_where_it_looks_is_whole_and_readable_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    """Three engines, the longest names: maps side by side, all figures seen without scrolling sideways."""
+    comparison, looks = report_factory.looking("photographs-of-the-terrace/IMG_20260812_134455_HDR_edited.jpeg")
+    write_report(comparison, tmp_path / "phone.html", looks=looks)
+    said: list[str] = []
+    page = browser.new_page(viewport={"width": 390, "height": 844}, bypass_csp=True)
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((tmp_path / "phone.html").as_uri())
+    page.locator("#gaze .gazes").scroll_into_view_if_needed()
+    page.wait_for_function(
+        "(each => each.length === 12 && each.every(one => one.complete && one.naturalWidth > 0))"
+        "([...document.querySelectorAll('#gaze img')])"
+    )
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll('#gaze h3, #gaze figure, #gaze figcaption, #gaze table, #gaze td')]
+          .map((each) => [each.tagName, each.getBoundingClientRect(), each.scrollWidth - each.clientWidth])
+          .map(([tag, box, hidden]) => [tag, box.left, box.right, box.top, hidden])"""
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert all(left >= 0 and right <= 390 and (hidden <= 0 or tag == "TABLE") for tag, left, right, _, hidden in boxes)
+    figures = [(left, right, top) for tag, left, right, top, _ in boxes if tag == "FIGURE"]
+    assert len(figures) == 6
+    for row in (figures[:3], figures[3:]):
+        assert len({top for _, _, top in row}) == 1
+        assert all(right - left > 100 for left, right, _ in row)
+    first = page.locator("#gaze tbody tr >> nth=0").locator("th, td").all_text_contents()
+    assert first == ["rank correlation", "1.000", "0.990", "0.980"]
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('#gaze *')].map((each) => parseFloat(getComputedStyle(each).fontSize))"
+    )
+    assert min(sizes) >= 12
+    page.close()
+    assert said == []
+
+
 def test_light_and_dark_can_be_chosen(page: Page) -> None:
     seen = [page.evaluate("getComputedStyle(document.body).backgroundColor")]
     for _ in range(2):

@@ -31,19 +31,13 @@ def drift_section(drift: Drift, looks: "Sequence[Looks]", comparison: Comparison
             for head, name, heat in zip(short, said, look.maps, strict=True)
         ]
         rows.append((f"{look.name}{label}", overlays, len(set(look.said)) > 1))
-    figures = [
-        (
-            head,
-            _number(gaze.spearman),
-            _share(gaze.overlap),
-            _share(gaze.pointing),
-            _share(gaze.mass),
-            _share(gaze.same_class),
-        )
-        for head, gaze in zip(heads, drift.engines, strict=True)
-    ]
-    columns = ["rank correlation", "top 20 % shared", "points at it", "mass on it", "same class"]
-    kept = [at for at in range(len(columns)) if any(row[at + 1] for row in figures)]
+    measures = {
+        "rank correlation": [_number(gaze.spearman) for gaze in drift.engines],
+        "top 20 % shared": [_share(gaze.overlap) for gaze in drift.engines],
+        "points at it": [_share(gaze.pointing) for gaze in drift.engines],
+        "mass on it": [_share(gaze.mass) for gaze in drift.engines],
+        "same class": [_share(gaze.same_class) for gaze in drift.engines],
+    }
     return section(
         "gaze.html.j2",
         "gaze",
@@ -52,8 +46,8 @@ def drift_section(drift: Drift, looks: "Sequence[Looks]", comparison: Comparison
         question=drift.question,
         answer=drift.answer,
         rows=rows,
-        columns=[columns[at] for at in kept],
-        figures=[(row[0], [row[at + 1] for at in kept]) for row in figures],
+        engines=heads,
+        figures=[(name, texts) for name, texts in measures.items() if any(texts)],
         method=drift.method,
     )
 
