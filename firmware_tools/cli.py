@@ -225,15 +225,14 @@ def serve(
     kernels: Annotated[str, typer.Option("--kernels", help="default or reference.")] = "default",
     threads: Annotated[int, typer.Option("--threads")] = 1,
 ) -> None:
-    """Serve a .tflite as a device over TCP, until interrupted; `serial:socket://HOST:PORT` reaches it."""
+    """Serve a .tflite as a device over TCP, until Ctrl-C ends it; `serial:socket://HOST:PORT` reaches it."""
     from firmware_tools.engines import check_file
     from firmware_tools.serve import ServedModel, ServeError, Server
 
     check_file(model)
     try:
         with Server(ServedModel(model, kernels=kernels, threads=threads), host=host, port=port, token=token) as server:
-            console.say(f"serving {server}")
-            server.serve_forever()
+            server.serve_until_stopped(console.say)
     except ServeError as error:
         raise InputError(str(error)) from error
 

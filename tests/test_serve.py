@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -268,6 +269,25 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(arguments, sentence, capsys
     said = capsys.readouterr().err.strip()
     assert re.search(sentence, said)
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT and SIGTERM that one process can send to another")
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "program",
+    [["-m", "firmware_tools.serve"], ["-c", "from firmware_tools.cli import main; main()", "serve"]],
+    ids=["alone", "command"],
+)
+def test_stopped_on_purpose_it_ends_with_exit_code_0_and_says_so(program, ended_by):
+    words = [sys.executable, *program, str(chain.tflite_file()), "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(words, **pipes, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as server:
+        address = next(found for line in server.stdout if (found := re.search(r"socket://127\.0\.0\.1:(\d+)", line)))
+        with socket.create_connection(("127.0.0.1", int(address[1])), timeout=5):  # also while somebody is there
+            server.send_signal(ended_by)
+            rest = server.stdout.read()
+        assert server.wait(timeout=20) == 0, rest
+    assert rest.split() == ["stopped"]
 
 
 def test_a_damaged_file_is_refused(tmp_path):

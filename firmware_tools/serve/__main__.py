@@ -10,7 +10,7 @@ from . import TOKEN_VARIABLE, ServedModel, ServeError, Server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted. Exit code 2: what was given cannot be served."""
+    """Serve until stopped. Exit code 0: stopped (Ctrl-C, SIGTERM); 2: what was given cannot be served."""
     parser = argparse.ArgumentParser(prog="python -m firmware_tools.serve", description="A .tflite as a device.")
     parser.add_argument("model", metavar="MODEL.tflite")
     parser.add_argument("--port", type=int, default=7070, help="TCP port; 0 takes a free one")
@@ -23,12 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         model = ServedModel(given.model, kernels=given.kernels, threads=given.threads)
         with Server(model, host=given.host, port=given.port, token=given.token) as server:
-            logging.info("serving %s", server)
-            server.serve_forever()
+            server.serve_until_stopped(logging.info)
     except ServeError as error:
         sys.stderr.write(f"serve: {error}\n")
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before it served anybody
         return 130
     return 0
 

@@ -3,12 +3,13 @@
 import hmac
 import ipaddress
 import logging
+import signal
 import socket
 import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .conversation import PAYLOAD, Conversation
@@ -69,6 +70,24 @@ class Server(socketserver.ThreadingTCPServer):
     def __str__(self) -> str:
         model = self.model
         return f"{model.name} at serial:{self.url} ({len(model.ops)} ops, digest {model.digest:08x}, {model.engine})"
+
+    def serve_until_stopped(self, say: Callable[[str], object]) -> None:
+        """Serve until Ctrl-C or SIGTERM (`kill`, systemd, `docker stop`): how a server is meant to end, so no error.
+
+        For a program's main thread, the one that signals reach. `say` is told when it serves and when it has stopped.
+        """
+
+        def stop(number: int, frame: object) -> None:  # noqa: ARG001
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            say(f"serving {self}")
+            self.serve_forever()
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
         """Whether there is a place for one more host; a refused one sees its connection closed."""
