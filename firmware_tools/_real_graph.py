@@ -12,6 +12,7 @@ from firmware_tools.graph import Graph, GraphTensor
 from tfviz.trace import Tensor, Trace
 
 Array = npt.NDArray[Any]
+QUANTISED = ("int4", "int8", "uint8", "int16", "int32", "int64")
 
 
 def in_reals(graph: Graph) -> Graph:
@@ -26,7 +27,7 @@ def in_reals(graph: Graph) -> Graph:
     schema: Any = schema_py_generated
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(graph.bytes, 0))
     for tensor, written in zip(graph.tensors, model.subgraphs[0].tensors, strict=True):
-        if not len(tensor.scale):
+        if tensor.dtype not in QUANTISED or not len(tensor.scale):
             continue
         written.type, written.quantization = schema.TensorType.FLOAT32, None
         if tensor.data is not None:
@@ -42,11 +43,20 @@ def in_reals(graph: Graph) -> Graph:
 def constant(tensor: GraphTensor) -> npt.NDArray[np.float64]:
     """A constant's real numbers: `scale * (value - zero_point)`, per tensor or along its quantised dimension."""
     assert tensor.data is not None
-    shape = [1] * tensor.data.ndim
+    values = _nibbles(tensor) if tensor.dtype == "int4" else tensor.data
+    shape = [1] * len(tensor.shape)
     if len(tensor.scale) > 1:
         shape[tensor.quantized_dimension] = -1
-    whole = tensor.data.astype(np.float64) - tensor.zero_point.reshape(shape)
+    whole = values.astype(np.float64) - tensor.zero_point.reshape(shape)
     return np.asarray(tensor.scale.astype(np.float64).reshape(shape) * whole)
+
+
+def _nibbles(tensor: GraphTensor) -> Array:
+    """Values of four bits with a sign, two a byte, the lower half first."""
+    assert tensor.data is not None
+    raw = tensor.data.ravel()
+    halves = np.stack([raw & 15, raw >> 4], axis=-1).ravel()[: tensor.elements].astype(np.int8)
+    return ((halves ^ 8) - 8).reshape(tensor.shape)
 
 
 def trace_in_reals(trace: Trace, real: Trace) -> Trace:

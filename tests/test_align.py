@@ -3,14 +3,16 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from chain import keras_file, pictures, tflite_file
 
 from firmware_tools import graph
+from firmware_tools._real_graph import in_reals
 from firmware_tools.align import Alignment, align, named
 from firmware_tools.convert import convert
 from firmware_tools.engines import open_engine
 from firmware_tools.quantize import model_input
-from firmware_tools.reference import KerasEngine
+from firmware_tools.reference import KerasEngine, litert
 from tfviz import data, zoo
 from tfviz.trace import Trace
 
@@ -32,12 +34,65 @@ def dogs(size: int, count: int = 6) -> np.ndarray:
     return data.load("dog-poses", split="test", limit=count, size=size).whole().images.astype(np.float32) / 255
 
 
+def written(tflite, change):
+    """The file after `change(model, schema)`, as bytes."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.read_bytes(), 0))
+    change(model, schema)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_file_over_real_numbers_is_the_float_model_but_for_the_rounding_of_its_weights():
+    x = dogs(16, 2)
+    with KerasEngine(str(keras_file())) as real:
+        right = real.run_batch({real.inputs[0].name: x})
+    engine = litert(in_reals(graph.load(tflite_file())).bytes)
+    tensor = engine.graph.tensors[engine.graph.inputs[0]]
+    assert {one.dtype for one in engine.graph.tensors} <= {"float32", "int32"}
+    for image, trace in zip(x, right, strict=True):
+        made = engine.run({tensor.name: image[None]}).steps[-1].output.values
+        expected = trace.steps[-1].output.values
+        assert 0 < np.abs(made - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_weights_of_four_bits_are_what_they_stand_for(tmp_path):
+    """Two a byte, the lower half first: -8 to 7 on a grid sixteen times as coarse."""
+    before = graph.load(tflite_file())
+    index = before.ops[0].inputs[1]
+    coarse = before.tensors[index].data >> 4
+
+    def change(model, schema):
+        tensor = model.subgraphs[0].tensors[index]
+        tensor.type = schema.TensorType.INT4
+        tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * 16
+        flat = (coarse.ravel() & 15).astype(np.uint8)
+        flat = np.append(flat, np.zeros(flat.size % 2, np.uint8))
+        model.buffers[tensor.buffer].data = flat[::2] | flat[1::2] << 4
+
+    (tmp_path / "int4.tflite").write_bytes(written(tflite_file(), change))
+    made = in_reals(graph.load(tmp_path / "int4.tflite")).tensors[index]
+    scale = before.tensors[index].scale.reshape(-1, 1, 1, 1) * np.float32(16)
+    np.testing.assert_allclose(made.data, scale * coarse, rtol=1e-6)
+
+
 def test_fused_batch_norm_and_activation_belong_to_the_layer_whose_output_the_op_gives():
     found = aligned(tflite_file(), str(keras_file()), dogs(16))
     assert found.layers == {0: "relu", 1: "pool", 2: "second", 3: "flatten", 4: "head:pre", 5: "head"}
     assert found.unpaired_ops == ()
     assert found.unpaired_layers == ("first", "norm", "dropout")
     assert all(proof > 10 for proof in found.sqnr_db.values())
+
+
+@pytest.mark.parametrize("mode", ["float32", "float16", "dynamic", "int16x8"])
+def test_files_of_every_kind_are_aligned(mode, tmp_path):
+    x = dogs(16)
+    found = aligned(convert(str(keras_file()), x, mode=mode, out=tmp_path / "m.tflite"), str(keras_file()), x)
+    assert set(found.layers.values()) >= {"relu", "pool", "second", "head"}
+    assert all(proof > 30 for proof in found.sqnr_db.values())
 
 
 def test_the_dog_cnn_and_its_probability_models_align_whole(tmp_path):

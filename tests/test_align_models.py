@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_align import written
 
 from firmware_tools import compare
 from firmware_tools import graph as graphs
@@ -106,16 +107,13 @@ def truth(tflite: Path, floats: list[Trace], x: np.ndarray) -> dict[str, set[str
 
 def without_names(tflite: Path, out: Path) -> Path:
     """The same file, every tensor's name replaced by a number that says nothing."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.read_bytes(), 0))
-    order = np.random.default_rng(0).permutation(len(model.subgraphs[0].tensors))
-    for number, tensor in zip(order, model.subgraphs[0].tensors, strict=True):
-        tensor.name = f"{number}".encode()
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    out.write_bytes(builder.Output())
+    def change(model, _):
+        order = np.random.default_rng(0).permutation(len(model.subgraphs[0].tensors))
+        for number, tensor in zip(order, model.subgraphs[0].tensors, strict=True):
+            tensor.name = f"{number}".encode()
+
+    out.write_bytes(written(tflite, change))
     return out
 
 
@@ -238,9 +236,7 @@ def test_ops_whose_integers_say_nothing_are_proved_all_the_same(tmp_path):
 
 
 def test_a_relu_that_is_nothing_but_the_beginning_of_a_range_is_the_op_s_layer(tmp_path):
-    import flatbuffers
     import keras
-    from ai_edge_litert import schema_py_generated as schema
 
     keras.utils.set_random_seed(7)
     layers = keras.layers
@@ -253,15 +249,13 @@ def test_a_relu_that_is_nothing_but_the_beginning_of_a_range_is_the_op_s_layer(t
         ]
     )
     x = dogs(16, 12)
-    written = schema.ModelT.InitFromObj(
-        schema.Model.GetRootAs(convert(model, x, out=tmp_path / "a.tflite").read_bytes(), 0)
-    )
-    options = written.subgraphs[0].operators[0].builtinOptions
-    assert options.fusedActivationFunction == schema.ActivationFunctionType.RELU
-    options.fusedActivationFunction = schema.ActivationFunctionType.NONE
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(written.Pack(builder), b"TFL3")
-    (tmp_path / "b.tflite").write_bytes(builder.Output())
+
+    def change(model, schema):
+        options = model.subgraphs[0].operators[0].builtinOptions
+        assert options.fusedActivationFunction == schema.ActivationFunctionType.RELU
+        options.fusedActivationFunction = schema.ActivationFunctionType.NONE
+
+    (tmp_path / "b.tflite").write_bytes(written(convert(model, x, out=tmp_path / "a.tflite"), change))
     with KerasEngine(model) as engine:
         floats = engine.run_batch({engine.inputs[0].name: x[:4]})
     assert aligned(tmp_path / "b.tflite", floats, x[:4]).layers == {0: "relu", 1: "last"}

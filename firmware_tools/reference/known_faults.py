@@ -23,7 +23,8 @@ def refuse_fatal(graph: Graph) -> None:
         if not float(logits.scale[0]) * beta * 2.0**26 > 1:
             raise InputError(
                 f"{graph.name} has a {op.name} (op {op.index}, layer '{op.layer}') with beta {beta:g} and an input "
-                f"scale of {float(logits.scale[0]):g}, too small to tell values apart; the file is damaged."
+                f"scale of {float(logits.scale[0]):g}, too small to tell values apart: its logits are all but zero. "
+                "Train the model (a new, deep one is such) and convert it again; else the file is damaged."
             )
 
 
