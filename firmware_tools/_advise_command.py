@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfviz import console
+from tfviz.files import size
 
 if TYPE_CHECKING:
     from firmware_tools.advice import Advice
@@ -108,8 +109,8 @@ def _say(found: "Advice") -> None:
                     f"{trial.gain_db:+.1f}",
                     "-" if trial.top1_agreement is None else percent(trial.top1_agreement),
                     "-" if trial.accuracy is None else percent(trial.accuracy),
-                    console.size(trial.flash_bytes),
-                    console.size(trial.ram_bytes),
+                    size(trial.flash_bytes),
+                    size(trial.ram_bytes),
                 )
                 for trial in found.trials
             ],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from firmware_tools.boards import Board
 from firmware_tools.graph import Graph, GraphTensor
 from firmware_tools.results import Comparison, Matrix, OpResult, Pair, RunVerdict
-from tfviz.console import size
+from tfviz.files import size
 
 OP_HEADERS = ("op", "kind", "layer", "verdict", "exact %", "max LSB", "local LSB", "SQNR dB", "instructions")
 

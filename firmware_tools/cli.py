@@ -26,6 +26,7 @@ from firmware_tools._links import (
 )
 from tfviz import console
 from tfviz.errors import InputError
+from tfviz.files import size
 
 app = console.app("firmware-tools", "Put a small CNN on a microcontroller and prove that it sees the same.")
 
@@ -94,8 +95,8 @@ def convert(
     loaded = graph.load(written)
     weights = sum(tensor.bytes for tensor in loaded.tensors if tensor.is_constant)
     console.say(
-        f"{mode}: {len(loaded.ops)} ops, {loaded.macs:,} MACs, {console.size(weights)} of constants "
-        f"in a file of {console.size(len(loaded.bytes))}"
+        f"{mode}: {len(loaded.ops)} ops, {loaded.macs:,} MACs, {size(weights)} of constants "
+        f"in a file of {size(len(loaded.bytes))}"
     )
 
 

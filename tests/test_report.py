@@ -307,8 +307,8 @@ def test_key_facts_are_the_comparisons_numbers() -> None:
         "Same class named": "100 %",
         "Accuracy": "95.0 %",
         "Worst layer, int8 to float": "31.0 dB",
-        "Flash used": "41 KB",
-        "RAM used": "60 KB",
+        "Flash used": "42.0 kB",
+        "RAM used": "61.4 kB",
     }
     assert facts["RAM used"].share == 61_440 / 262_144
 

@@ -21,6 +21,7 @@ from typing import IO, Any, Protocol, TypeVar
 import typer
 
 from tfviz.errors import InputError, LinkError
+from tfviz.files import size
 
 Item = TypeVar("Item")
 
@@ -201,17 +202,6 @@ def wrote(path: str | os.PathLike[str]) -> None:
         say(f"wrote {target}{os.sep} ({sum(1 for inside in target.rglob('*') if inside.is_file())} files)")
     else:
         say(f"wrote {target} ({size(target.stat().st_size)})")
-
-
-def size(number: int) -> str:
-    """A number of bytes for people, in powers of 1000.
-
-    >>> size(999), size(98_496), size(1_116_712)
-    ('999 B', '98.5 kB', '1.1 MB')
-    """
-    if number < 1000:
-        return f"{number} B"
-    return f"{number / 1e3:.1f} kB" if number < 1e6 else f"{number / 1e6:.1f} MB"
 
 
 def command_line() -> str:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; and a size in words."""
 
 import os
 import tempfile
@@ -47,3 +47,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data`, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def size(number: int) -> str:
+    """A number of bytes for people, in powers of 1000.
+
+    >>> size(999), size(98_496), size(1_116_712)
+    ('999 B', '98.5 kB', '1.1 MB')
+    """
+    if number < 1000:
+        return f"{number} B"
+    return f"{number / 1e3:.1f} kB" if number < 1e6 else f"{number / 1e6:.1f} MB"

@@ -14,11 +14,11 @@ from firmware_tools.report.words import (
     describe,
     headline,
     key_facts,
-    kilobytes,
     op_name,
     percent,
 )
 from firmware_tools.results import Comparison, OpResult
+from tfviz.files import size
 from tfviz.report.album import Album
 from tfviz.report.page import section
 from tfviz.report.views import Section, Shot
@@ -188,10 +188,8 @@ def _memories(comparison: Comparison) -> list[Memory]:
         if used is not None and total:
             share = used / total
             inside = label == "Arena"
-            rest = (
-                f"{percent(share)} of {'the ' if inside else ''}{kilobytes(total)}{' of RAM in use' if inside else ''}"
-            )
-            words = kilobytes(used) if inside else f"{kilobytes(used)} used, {kilobytes(max(total - used, 0))} left"
+            rest = f"{percent(share)} of {'the ' if inside else ''}{size(total)}{' of RAM in use' if inside else ''}"
+            words = size(used) if inside else f"{size(used)} used, {size(max(total - used, 0))} left"
             made.append(Memory(label, words, min(share, 1.0), f"{rest}; {note}"))
     return made
 

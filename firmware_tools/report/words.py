@@ -3,6 +3,7 @@
 import math
 
 from firmware_tools.results import Comparison, OpResult, RunVerdict, Verdict
+from tfviz.files import size
 from tfviz.report.views import Fact, Headline
 
 TONES = {
@@ -131,8 +132,8 @@ def _memory(label: str, used: int | None, total: int | None) -> Fact | None:
     if used is None:
         return None
     if not total:
-        return Fact(label, kilobytes(used))
-    return Fact(label, kilobytes(used), f"of {kilobytes(total)}, {percent(used / total)}", used / total)
+        return Fact(label, size(used))
+    return Fact(label, size(used), f"of {size(total)}, {percent(used / total)}", used / total)
 
 
 def engine_names(comparison: Comparison) -> tuple[str, str]:
@@ -277,13 +278,3 @@ def decibel(value: float) -> str:
     if math.isinf(value) and value > 0:
         return "no difference"
     return f"{value:.1f} dB".replace("-", "\N{MINUS SIGN}")
-
-
-def kilobytes(number: int) -> str:
-    """Bytes as memory is counted, 1 KB = 1024 B.
-
-    >>> kilobytes(1048576), kilobytes(54340)
-    ('1024 KB', '53.1 KB')
-    """
-    value = number / 1024
-    return f"{value:.0f} KB" if value == int(value) or value >= 1000 else f"{value:.1f} KB"
