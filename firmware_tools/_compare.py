@@ -266,7 +266,8 @@ def _diagnosis(run: Run) -> Diagnosis | None:
     from firmware_tools._diagnose import diagnose
 
     images = np.concatenate([image for _, image in run.apart])
-    engine = getattr(run.engine.engine, "unkept", run.engine.engine)
+    living = run.crew.living()
+    engine = getattr(living, "unkept", living)
     try:
         return diagnose(run.reference.engine, engine, images, preprocess=run.expected.preprocess)
     except (InputError, LinkError) as error:

@@ -70,6 +70,11 @@ class Crew:
                 self._give_back(engine)
                 return trace
 
+    def living(self) -> Engine:
+        """The first engine that has not died; where all have, the first. For when no run is under way."""
+        with self._change:
+            return next((engine for engine in self._engines if engine in self._free), self._engines[0])
+
     def stop(self) -> None:
         """Let every run that is under way end at once, and no other begin."""
         with self._change:

@@ -167,6 +167,22 @@ def test_a_planted_fault_has_the_same_name_whoever_ran_the_images_and_when(what:
         assert diagnosis(*folders) == alone
 
 
+def test_where_the_first_device_dies_a_living_one_is_asked_why_they_differ() -> None:
+    plant = next(plant for plant in PLANTS if plant.what == "XNNPACK's kernels")
+    first, second = plant.engine(FRAMES), plant.engine(FRAMES)
+
+    def dies(*_, **__):
+        raise LinkError("the cable was pulled")
+
+    first.run = dies
+    expected = Expectation(planted.PREPROCESS, (), recorded=True)
+    with first, second:
+        found = compare(tflm(planted.loaded()), first, FRAMES, expected=expected, crew=[second])
+    assert any("A device died, and the others did its work" in note for note in found.notes)
+    assert found.cause is not None
+    assert found.cause.startswith("single rounding")
+
+
 def report(path: Path) -> dict:
     facts = json.loads(path.read_text())
     return {name: value for name, value in facts.items() if name not in ("seconds", "command", "commands")}
