@@ -43,20 +43,11 @@ def in_reals(graph: Graph) -> Graph:
 def constant(tensor: GraphTensor) -> npt.NDArray[np.float64]:
     """A constant's real numbers: `scale * (value - zero_point)`, per tensor or along its quantised dimension."""
     assert tensor.data is not None
-    values = _nibbles(tensor) if tensor.dtype == "int4" else tensor.data
     shape = [1] * len(tensor.shape)
     if len(tensor.scale) > 1:
         shape[tensor.quantized_dimension] = -1
-    whole = values.astype(np.float64) - tensor.zero_point.reshape(shape)
+    whole = tensor.data.astype(np.float64) - tensor.zero_point.reshape(shape)
     return np.asarray(tensor.scale.astype(np.float64).reshape(shape) * whole)
-
-
-def _nibbles(tensor: GraphTensor) -> Array:
-    """Values of four bits with a sign, two a byte, the lower half first."""
-    assert tensor.data is not None
-    raw = tensor.data.ravel()
-    halves = np.stack([raw & 15, raw >> 4], axis=-1).ravel()[: tensor.elements].astype(np.int8)
-    return ((halves ^ 8) - 8).reshape(tensor.shape)
 
 
 def trace_in_reals(trace: Trace, real: Trace) -> Trace:

@@ -64,6 +64,14 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
+def _nibbles(raw: Array, elements: int) -> Array:
+    """Values of four bits with a sign, two a byte, the lower half first, as int8."""
+    halves = np.stack([raw & 15, raw >> 4], axis=-1).ravel()[:elements].astype(np.int8)
+    values: Array = (halves ^ 8) - 8
+    values.setflags(write=False)
+    return values
+
+
 class _Reader:
     """Walks the flatbuffer by its accessors; the object API would unpack whole vectors before they are checked."""
 
@@ -193,11 +201,14 @@ class _Reader:
         if table.DataLength() == 0:
             return None
         raw = np.asarray(table.DataAsNumpy(), np.uint8)
-        if dtype not in DTYPES:
+        if dtype not in DTYPES and dtype != "int4":
             return raw
-        expected = math.prod(shape) * DTYPES[dtype].itemsize
+        elements = math.prod(shape)
+        expected = -(-elements // 2) if dtype == "int4" else elements * DTYPES[dtype].itemsize
         if raw.size != expected:
             raise self.fail(f"constant '{name}' {list(shape)} of {dtype} needs {expected} bytes, has {raw.size}")
+        if dtype == "int4":
+            return _nibbles(raw, elements).reshape(shape)
         return np.frombuffer(raw.tobytes(), DTYPES[dtype]).reshape(shape)
 
     def operators(self, model: Any, subgraph: Any, tensors: tuple[GraphTensor, ...]) -> tuple[Op, ...]:

@@ -46,7 +46,7 @@ class GraphTensor:
     """One tensor: `real = scale * (value - zero_point)`, per tensor or along `quantized_dimension`.
 
     `scale` (float32) and `zero_point` (int64) are arrays of equal length, empty where the tensor is not quantised.
-    `data` holds a constant's values in `shape` (read-only), None for an activation.
+    `data` holds a constant's values in `shape` (read-only; those of int4 one a byte, as int8), None for an activation.
     """
 
     index: int
@@ -65,11 +65,13 @@ class GraphTensor:
 
     @property
     def bytes(self) -> int:
-        """Size in memory, in bytes.
+        """Size in memory, in bytes; two values of a constant of int4 share one.
 
         Raises:
-            InputError: the type has no byte size of its own (int4, string, ...).
+            InputError: the type has no byte size of its own (int4 of an activation, string, ...).
         """
+        if self.dtype == "int4" and self.is_constant:
+            return -(-self.elements // 2)
         if self.dtype not in DTYPES:
             raise InputError(f"Tensor '{self.name}' is of type {self.dtype}, which has no whole-byte elements.")
         return self.elements * DTYPES[self.dtype].itemsize

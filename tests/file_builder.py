@@ -45,6 +45,9 @@ class FileBuilder:
         tensor.buffer = 0
         if data is not None:
             buffer = schema.BufferT()
+            if dtype == "int4":  # two a byte, the lower half first
+                halves = np.append(data.ravel(), np.zeros(data.size % 2, np.int8)) & 15
+                data = halves[::2] | halves[1::2] << 4
             buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
             tensor.buffer = len(self.buffers)
             self.buffers.append(buffer)
@@ -96,6 +99,7 @@ class Draws:
         self.rng = np.random.default_rng(seed)
         self.largest = largest
         self.file = FileBuilder()
+        self.weight_type = "int8"
 
     def integer(self, low: int, high: int) -> int:
         high = min(high, max(low, self.largest))
@@ -111,6 +115,8 @@ class Draws:
         return float(np.float32(2.0 ** self.rng.uniform(-9, 1)))
 
     def weights(self, shape: tuple[int, ...]) -> Array:
+        if self.weight_type == "int4":
+            return self.rng.integers(-8, 7, shape, np.int8, endpoint=True)
         if self.rng.random() < 0.3:
             return self.rng.choice(np.array([-127, 127], np.int8), shape)
         return self.rng.integers(-127, 127, shape, np.int8, endpoint=True)
@@ -158,4 +164,5 @@ class Draws:
 
     def per_channel(self, channels: int) -> Array:
         count = self.pick(1, channels)
-        return (0.01 * 2.0 ** self.rng.uniform(-2, 2, count)).astype(np.float32)
+        unit = 0.16 if self.weight_type == "int4" else 0.01
+        return (unit * 2.0 ** self.rng.uniform(-2, 2, count)).astype(np.float32)

@@ -313,3 +313,31 @@ def test_a_mobilenet_v2_through_the_real_converter_is_exact(tmp_path):
 @pytest.mark.parametrize("name", ["MobileNet", "MobileNetV3", "EfficientNetB0", "DenseNet121"])
 def test_published_networks_through_the_real_converter_are_exact(name, tmp_path):
     assert_family_exact(name, tmp_path)
+
+
+def four_bit_dense(activations="int8", data=None):
+    """A dense layer of three inputs and one unit, whose weights of four bits are 7, -8 and -1."""
+    file = FileBuilder()
+    source = file.tensor((1, 3), dtype=activations, scale=0.5)
+    weights = file.tensor((1, 3), dtype="int4", scale=0.5, data=np.array([7, -8, -1], np.int8))
+    target = file.tensor((1, 1), dtype=activations, scale=0.25)
+    if data is not None:
+        file.buffers[file.tensors[weights].buffer].data = data
+    file.op("FULLY_CONNECTED", [source, weights, -1], [target], "FullyConnectedOptions")
+    return file.pack([source], [target])
+
+
+def test_weights_of_four_bits_are_read_lower_half_first(folder):
+    model = graph.load(four_bit_dense())
+    assert model.tensors[1].data.tolist() == [[7, -8, -1]]
+    assert model.tensors[1].bytes == 2
+    image = np.array([[3, 2, -4]], np.int8)
+    ours, theirs = NativeModel(model, folder / "four_bits").run(image), Reference(model).run(image)
+    assert ours[2].tolist() == theirs[2].tolist() == [[7 * 3 - 8 * 2 + 4]]
+
+
+def test_weights_of_four_bits_that_tflm_does_not_run_are_refused():
+    with pytest.raises(InputError, match=r"needs 2 bytes, has 1"):
+        graph.load(four_bit_dense(data=np.zeros(1, np.uint8)))
+    (refused,) = codegen.check(graph.load(four_bit_dense("int16")))
+    assert "not constant int8" in refused.reason

@@ -30,7 +30,7 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
         scale = self.file.tensors[source].quantization.scale[0]
         products = fields["filter_h"] * fields["filter_w"] * depth // groups
         shape = (channels, fields.pop("filter_h"), fields.pop("filter_w"), depth // groups)
-        kernel = self.file.tensor(shape, scale=weight_scale, data=self.weights(shape))
+        kernel = self.file.tensor(shape, dtype=self.weight_type, scale=weight_scale, data=self.weights(shape))
         inputs = [source, kernel, self.bias(channels, scale, weight_scale)]
         target = self.activation((1, *out, channels), scale=self.output_scale(scale, products))
         self.file.op(
@@ -49,7 +49,7 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
         scale = self.file.tensors[source].quantization.scale[0]
         products = fields["filter_h"] * fields["filter_w"]
         shape = (1, fields.pop("filter_h"), fields.pop("filter_w"), channels)
-        kernel = self.file.tensor(shape, scale=weight_scale, axis=3, data=self.weights(shape))
+        kernel = self.file.tensor(shape, dtype=self.weight_type, scale=weight_scale, axis=3, data=self.weights(shape))
         # TensorFlow Lite Micro crashes on a depthwise convolution whose bias is left out.
         inputs = [source, kernel, self.bias(channels, scale, weight_scale, optional=False)]
         target = self.activation((1, *out, channels), scale=self.output_scale(scale, products))
@@ -71,7 +71,11 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
         scale = self.file.tensors[source].quantization.scale[0]
         kernel_zero = self.pick(0, 0, self.integer(-20, 20)) if len(weight_scale) == 1 else 0
         kernel = self.file.tensor(
-            (units, depth), scale=weight_scale, zero_point=kernel_zero, data=self.weights((units, depth))
+            (units, depth),
+            dtype=self.weight_type,
+            scale=weight_scale,
+            zero_point=kernel_zero,
+            data=self.weights((units, depth)),
         )
         inputs = [source, kernel, self.bias(units, scale, weight_scale)]
         target = self.activation((batch, units), scale=self.output_scale(scale, depth))
@@ -83,6 +87,11 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
             fusedActivationFunction=self.pick(*ACTIVATIONS),
         )
         return self.file.pack([source], [target])
+
+    def four_bits(self) -> bytes:
+        self.weight_type = "int4"
+        model: bytes = self.pick(self.conv, self.depthwise, self.dense)()
+        return model
 
     def pool(self) -> bytes:
         height, width, depth = self.image()
@@ -204,7 +213,7 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
 
 KINDS = (
     *("trained_conv", "trained_depthwise"),
-    *("conv", "depthwise", "dense", "pool", "binary", "mean", "softmax", "unary", "real_ends"),
+    *("conv", "depthwise", "dense", "four_bits", "pool", "binary", "mean", "softmax", "unary", "real_ends"),
     *("concatenation", "pad", "transpose_conv", "extremes", "prelu", "curves", "reduce", "arg_max", "log_softmax"),
     *("l2_normalization", "resize_bilinear", "batch_matmul", "cast", "transpose", "strided_slice", "slice", "split"),
     *(

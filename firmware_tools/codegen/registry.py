@@ -234,6 +234,7 @@ def lower(graph: Graph, op: Op, *, wide: bool = False) -> Lowered:
     if lowering is None:
         advice = "convert without TensorFlow's own ops" if op.name.startswith("CUSTOM") else "replace the layer"
         raise Refusal(f"is not among the {len(_LOWERINGS)} ops of the built-in engine; {_ADVICE.get(op.name, advice)}")
+    graph, known = (_in_bytes(given, op) for given in (graph, known))
     try:
         lowered = lowering(Node(known, op, wide=wide))
     except Refusal:
@@ -243,6 +244,22 @@ def lower(graph: Graph, op: Op, *, wide: bool = False) -> Lowered:
     if blocks > MAX_BLOCKS:
         raise Refusal(f"takes {blocks} tables of constants, at most {MAX_BLOCKS} are possible; do it in several steps")
     return lowered
+
+
+# Where TensorFlow Lite Micro unpacks weights of four bits, which it does beside int8 activations only.
+_FOUR_BITS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+
+
+def _in_bytes(graph: Graph, op: Op) -> Graph:
+    """The graph with the op's int4 weights as the int8 that their kernels read: same numbers, scales and sums."""
+    if op.name not in _FOUR_BITS or len(op.inputs) < 2 or op.inputs[1] < 0:
+        return graph
+    weights = graph.tensors[op.inputs[1]]
+    if weights.dtype != "int4" or not weights.is_constant or graph.tensors[op.outputs[0]].dtype != "int8":
+        return graph
+    tensors = list(graph.tensors)
+    tensors[weights.index] = dataclasses.replace(weights, dtype="int8")
+    return dataclasses.replace(graph, tensors=tuple(tensors))
 
 
 def _copied(value: Array) -> Lowered:
