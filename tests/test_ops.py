@@ -315,11 +315,11 @@ def test_published_networks_through_the_real_converter_are_exact(name, tmp_path)
     assert_family_exact(name, tmp_path)
 
 
-def four_bit_dense(activations="int8", data=None):
+def four_bit_dense(activations="int8", data=None, scale=0.5):
     """A dense layer of three inputs and one unit, whose weights of four bits are 7, -8 and -1."""
     file = FileBuilder()
     source = file.tensor((1, 3), dtype=activations, scale=0.5)
-    weights = file.tensor((1, 3), dtype="int4", scale=0.5, data=np.array([7, -8, -1], np.int8))
+    weights = file.tensor((1, 3), dtype="int4", scale=scale, axis=1, data=np.array([7, -8, -1], np.int8))
     target = file.tensor((1, 1), dtype=activations, scale=0.25)
     if data is not None:
         file.buffers[file.tensors[weights].buffer].data = data
@@ -341,3 +341,5 @@ def test_weights_of_four_bits_that_tflm_does_not_run_are_refused():
         graph.load(four_bit_dense(data=np.zeros(1, np.uint8)))
     (refused,) = codegen.check(graph.load(four_bit_dense("int16")))
     assert "not constant int8" in refused.reason
+    (refused,) = codegen.check(graph.load(four_bit_dense(scale=[0.5, 0.25, 0.5])))
+    assert "TensorFlow Lite Micro refuses too" in refused.reason

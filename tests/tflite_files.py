@@ -67,6 +67,8 @@ class RandomOp(Arithmetic, Moves, Real, Trained, Wide, Draws):
     def dense(self) -> bytes:
         batch, depth, units = self.pick(1, 1, 3), self.integer(1, 40), self.integer(1, 11)
         weight_scale = self.per_channel(units)
+        if self.weight_type == "int4":  # TensorFlow Lite Micro takes no more than one scale then
+            weight_scale = weight_scale[:1]
         source = self.activation((batch, depth))
         scale = self.file.tensors[source].quantization.scale[0]
         kernel_zero = self.pick(0, 0, self.integer(-20, 20)) if len(weight_scale) == 1 else 0

@@ -257,6 +257,11 @@ def _in_bytes(graph: Graph, op: Op) -> Graph:
     weights = graph.tensors[op.inputs[1]]
     if weights.dtype != "int4" or not weights.is_constant or graph.tensors[op.outputs[0]].dtype != "int8":
         return graph
+    if op.name == "FULLY_CONNECTED" and len(weights.scale) > 1:
+        raise Refusal(
+            "has int4 weights with a scale for each unit, which TensorFlow Lite Micro refuses too; convert with one "
+            "scale for all, or with int8 weights"
+        )
     tensors = list(graph.tensors)
     tensors[weights.index] = dataclasses.replace(weights, dtype="int8")
     return dataclasses.replace(graph, tensors=tuple(tensors))
