@@ -144,7 +144,7 @@ class Wide(Draws):
             )
             for dtype, scale in zip((first, second), scales, strict=True)
         )
-        options = {"alpha": float(self.rng.uniform(0.01, 0.9))} if name == "LEAKY_RELU" else {}
+        options = {"alpha": float(self.pick(1, 1, -1) * self.rng.uniform(0.01, 0.9))} if name == "LEAKY_RELU" else {}
         kind = {"QUANTIZE": "QuantizeOptions", "LEAKY_RELU": "LeakyReluOptions"}.get(name, "")
         self.file.op(name, [source], [target], kind, **options)
         return self.file.pack([source], [target])

@@ -1,22 +1,8 @@
 """FULLY_CONNECTED: `clamp(zero_point + scale[u] * (bias[u] + sum of input * weights[u]))`, one scale or one a unit."""
 
-import numpy as np
-
 from firmware_tools.codegen import weights
-from firmware_tools.codegen.numerics import quantize_multiplier, scale_of, zero_point_of
+from firmware_tools.codegen.numerics import zero_point_of
 from firmware_tools.codegen.registry import Call, Lowered, Node, lowers
-from firmware_tools.graph import Array
-
-
-def _scales(node: Node) -> Array:
-    """With one scale, TensorFlow Lite Micro multiplies input and weights scale in float32; per unit, in double."""
-    inputs, kernel, output = node.input(0), node.input(1), node.output
-    if len(kernel.scale) > 1:
-        return weights.scales(node, inputs, kernel, output)
-    product = float(np.float32(inputs.scale[0]) * np.float32(kernel.scale[0]))
-    rows = np.array([quantize_multiplier(product / scale_of(output))], np.int32)
-    weights.check_shifts(node, rows)
-    return rows
 
 
 @lowers("FULLY_CONNECTED")
@@ -45,7 +31,7 @@ def fully_connected(node: Node) -> Lowered:
     low, high = node.activation(output)
     sums = matrix.sum(axis=1, dtype="int64") - zero_point * depth
     bias = weights.folded_bias(node, 2, zero_point_of(inputs), sums)
-    scales = _scales(node)
+    scales = weights.scales(node, inputs, kernel, output)
     sizes = weights.sizes(rows)
     if zero_point == 0:
         bias, scales = weights.settled(sizes, bias, scales)

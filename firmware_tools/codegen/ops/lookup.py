@@ -86,10 +86,7 @@ def leaky_relu(node: Node) -> Lowered:
     """`x` above zero, `alpha * x` below, each rescaled to the output."""
     source, output = node.input(0), node.output
     node.int8(source, output)
-    scale, target = np.float32(source.scale[0]), np.float32(output.scale[0])
-    alpha = np.float32(node.option("alpha", 0.0))
-    above = _ratio(node, float(scale / target))
-    below = _ratio(node, float(scale * alpha / target))
+    above, below = (_ratio(node, factor) for factor in rescale.leaky_factors(node))
 
     def answer(x: int) -> int:
         value = x - zero_point_of(source)

@@ -31,7 +31,8 @@ def rescale(
     node.require(source.elements == output.elements, f"turns {source.elements} values into {output.elements}")
     below = above if below is None else below
     weights.check_shifts(node, np.array([above, below]))
-    node.require(min(above[0], below[0]) >= 0, "has a negative slope")
+    # A negative factor must not meet -2**31: 17 bits, shifted, stay below it.
+    node.require(below[0] >= 0 or below[1] < 15, "has a slope of -2**14 or less")
     info = np.iinfo(output.dtype)
     low, high = (int(info.min), int(info.max)) if limits is None else limits
     shape = {
@@ -74,6 +75,10 @@ def leaky_relu(node: Node) -> Lowered:
     """As with 8 bits."""
     source, output = node.input(0), node.output
     node.int16(source, output)
-    scale, target = np.float32(source.scale[0]), np.float32(output.scale[0])
-    alpha = np.float32(node.option("alpha", 0.0))
-    return rescale(node, quantize_multiplier(float(scale / target)), quantize_multiplier(float(scale * alpha / target)))
+    return rescale(node, *map(quantize_multiplier, leaky_factors(node)))
+
+
+def leaky_factors(node: Node) -> tuple[float, float]:
+    """What LEAKY_RELU multiplies by above zero and below, from integers to integers; in doubles, as the reference."""
+    scale, target = scale_of(node.input(0)), scale_of(node.output)
+    return scale / target, scale * float(np.float32(node.option("alpha", 0.0))) / target

@@ -23,8 +23,8 @@ static inline int32_t nn_max(int32_t a, int32_t b) { return a > b ? a : b; }
 static inline int32_t nn_wrapping_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
 
 /*
- * round(a * b / 2^31), halves upward. The one product that would overflow, (-2^31)^2, needs a negative multiplier on
- * both sides; multipliers are never negative here.
+ * round(a * b / 2^31), halves upward. The one product that would overflow, (-2^31)^2, does not come up: the only
+ * multiplier that may be negative, LEAKY_RELU's below zero with 16 bits, meets numbers of fewer than 32.
  */
 static inline int32_t nn_doubling_high_multiply(int32_t a, int32_t b)
 {
