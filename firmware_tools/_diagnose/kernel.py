@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_tools._diagnose import rounding
-from firmware_tools.codegen.numerics import channel_scales, quantize_multiplier, scale_of
+from firmware_tools.codegen.numerics import channel_scales, scale_of
 from firmware_tools.codegen.registry import Refusal, lower
-from firmware_tools.graph import Graph, GraphTensor, Op
+from firmware_tools.graph import Graph, Op
 
 Array = npt.NDArray[Any]
 SUMS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -232,7 +232,8 @@ def _with_weights(graph: Graph, op: Op, made: Kernel) -> Kernel | None:
         if data is None:
             return None
         bias += data.ravel()
-    rows = _scales(op, image, kernel, output)
+    # From the file: the generator may change those of dead channels.
+    rows = channel_scales(image, kernel, output).astype(np.int64)
     real = kernel.scale.astype(np.float64) * scale_of(image) / scale_of(output)
     shape = {**made.shape, "input_zero_point": int(image.zero_point[0])}
     return dataclasses.replace(
@@ -243,14 +244,3 @@ def _with_weights(graph: Graph, op: Op, made: Kernel) -> Kernel | None:
         scales=np.repeat(rows, channels // len(rows), axis=0),
         real_scales=np.repeat(real, channels // len(real)),
     )
-
-
-def _scales(op: Op, image: GraphTensor, kernel: GraphTensor, output: GraphTensor) -> Array:
-    """Multiplier and shift of each channel, int64, from the file: the generator may change those of dead channels.
-
-    With one scale TensorFlow Lite Micro's FULLY_CONNECTED multiplies input and weights scale in float32.
-    """
-    if op.name == "FULLY_CONNECTED" and len(kernel.scale) == 1:
-        product = float(np.float32(image.scale[0]) * np.float32(kernel.scale[0]))
-        return np.array([quantize_multiplier(product / scale_of(output))], np.int64)
-    return channel_scales(image, kernel, output).astype(np.int64)
