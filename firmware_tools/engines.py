@@ -68,7 +68,7 @@ def parse(text: str) -> Spec:
     if kind not in ("emulator", "qemu"):
         return Spec(kind, rest)
     board, colon, file = rest.partition(":")
-    if not colon or not file:
+    if not (board and colon and file):
         place = "board" if kind == "emulator" else "machine"
         raise InputError(f"The engine {text!r} lacks a {place} or a file; expected {kind}:{place.upper()}:FILE.")
     return Spec(kind, file, board=board)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from chain import keras_file, pictures, tflite_file
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmware_tools import graph, reference
@@ -172,6 +172,7 @@ def test_an_op_that_an_interpreter_does_not_have_is_one_sentence(tmp_path):
 
 
 @given(st.sampled_from(KINDS), st.text(min_size=1, max_size=20))
+@example("emulator", ":0")
 def test_a_name_is_parsed_or_refused_but_never_fails_otherwise(kind, rest):
     try:
         spec = parse(f"{kind}:{rest}")
