@@ -20,8 +20,7 @@ from explanations.process import ContestantError, Process
 
 LIMIT = 1.1
 FASTER = 1 / 1.05  # a peer's time over ours
-# Milliseconds over the model's own first compiled call, on a and b; of processor time, in which others' work does not
-# count.
+# Milliseconds over the model's own first call, on a and b; of processor time, in which others' work does not count.
 FIRST_CALL_LIMIT = 500.0
 FEWEST, MOST = 5, 40  # rounds
 ENOUGH = 2  # rounds of a peer that takes more than twice our time: its place is not in doubt
@@ -74,8 +73,8 @@ class Contest:
     net: str
     rows: list[Row]
     own: dict[str, float]
-    """Of the model itself: its first call on the clock, `eager` and `compiled` (a process each), and the processor time
-    of the compiled one beyond that of a later one, `extra`."""
+    """Of the model itself: its first call on the clock, `eager` and, for comparison, `compiled` (a process each), and
+    the processor time of the eager one beyond that of a later one, `extra`."""
     load: tuple[float, float]
     differences: list[str]
 
@@ -111,10 +110,10 @@ def hold(net: str, names: list[str], *, seconds: float, only: tuple[str, ...] | 
 
 
 def _own_calls(net: str, floors: Process) -> dict[str, float]:
-    eager = floors.ask(do="own", compiled=False)["ms"]
+    first, later = (floors.ask(do="own", compiled=False) for _ in range(2))
     with Process("floors", net) as alone:
-        first, later = (alone.ask(do="own", compiled=True) for _ in range(2))
-    return {"eager": eager, "compiled": first["ms"], "extra": first["cpu"] - later["cpu"]}
+        compiled = alone.ask(do="own", compiled=True)["ms"]
+    return {"eager": first["ms"], "compiled": compiled, "extra": first["cpu"] - later["cpu"]}
 
 
 def _row(net: str, item: str, everyone: dict[str, Process], seconds: float) -> Row:
