@@ -4,17 +4,23 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+
+# File descriptor 2 and the filters of warnings belong to the whole process: interleaved, two threads would each put
+# back what the other had changed.
+_alone = threading.RLock()
 
 
 @contextlib.contextmanager
 def caught_stderr() -> Iterator[Callable[[], str]]:
     """Send file descriptor 2 to a temporary file; yields a function that reads what has come so far.
 
-    Python's own warnings are silenced meanwhile too: LiteRT warns of what we ask it for on purpose.
+    Python's own warnings are silenced meanwhile too: LiteRT warns of what we ask it for on purpose. One thread at a time:
+    others wait.
     """
-    with warnings.catch_warnings(), tempfile.TemporaryFile() as hidden:
+    with _alone, warnings.catch_warnings(), tempfile.TemporaryFile() as hidden:
         warnings.simplefilter("ignore")
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
