@@ -33,7 +33,9 @@ class Scored:
     ) -> tuple[Any, tuple[Any, ...], Any]:
         """The scores `(B,)`, the taps' tensors, and for each image whether a probability was explained."""
         inputs = keras.tree.map_structure(lambda position: images[position], self._structure)
-        outcome = run(model, inputs, taps, watch=None if d is None else d.watch)
+        watch = None if d is None else d.watch
+        differentiated = d is not None and d.watches
+        outcome = run(model, inputs, taps, watch=watch, folded=not differentiated)
         score, doubtful = self._scorer(outcome.outputs, arguments)
         return score, outcome.tapped, doubtful
 

@@ -97,5 +97,5 @@ def _tail(structure: Any, inputs: int, scorer: Scorer, tap: Tap, model: Any, *te
     flat.set_shape([None, *activations.shape[1:]])
     copies = [tf.repeat(image, count, axis=0) for image in images]
     given = keras.tree.map_structure(lambda position: copies[position], structure)
-    outcome = run(model, given, (tap,), instead=lambda tensor: tf.cast(flat, tensor.dtype))
+    outcome = run(model, given, (tap,), instead=lambda tensor: tf.cast(flat, tensor.dtype), folded=True)
     return scorer(outcome.outputs, arguments)[0]

@@ -20,9 +20,12 @@ class Derivative:
 
     def __init__(self, tape: Any) -> None:
         self._tape = tape
+        self.watches = False
+        """Whether something is differentiated with respect to that has been made already."""
 
     def watch(self, tensor: Any) -> None:
         """Say that `tensor` will be differentiated with respect to, before it is used."""
+        self.watches = True
         if self._tape is not None and tensor.dtype.is_floating:
             self._tape.watch(tensor)
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfviz.errors import InputError
 from tfviz.tap.address import Tap
+from tfviz.tap.folding import Folding
 
 _LOCK = threading.RLock()
 _ACTIVATION_LAYERS = (
@@ -58,6 +59,7 @@ def run(
     stop: bool = False,
     watch: Callable[[Any], None] | None = None,
     instead: Callable[[Any], Any] | None = None,
+    folded: bool = False,
 ) -> Run:
     """Run `model` in inference mode on `inputs`, in the structure that its `call` takes, and keep the taps' tensors.
 
@@ -65,10 +67,16 @@ def run(
     the gradient with respect to that call's output and nothing else. With `stop`, nothing after the last tap runs.
     `watch` is told of each kept tensor before the model goes on. `instead` gives what is kept, and what the model goes
     on with, in the place of a tapped tensor; compiled, what only that tensor hung on is then not computed at all.
+    `folded` folds batch norms into convolutions that are not tapped, where the run is compiled and until a tensor is
+    watched; sums are then rounded otherwise.
 
     Raises:
         InputError: a tap did not fire; the message says why.
     """
+    folding = None
+    if folded and not tf.executing_eagerly():
+        with _LOCK:  # no layer's `call` is shadowed now
+            folding = Folding(model._flatten_layers())
     wanted = {tap: position for position, tap in enumerate(taps)}
     kept: dict[int, Any] = {}
 
@@ -79,13 +87,15 @@ def run(
         value = keras.tree.map_structure(_own if instead is None else instead, value)
         if watch is not None:
             keras.tree.map_structure(watch, value)
+            if folding is not None:
+                folding.stop()
         kept[position] = value
         if stop and len(kept) == len(wanted):
             raise _EnoughError
         return value
 
     outputs = None
-    watched = _Taps(keep, frozenset(tap for tap in taps if tap.pre))
+    watched = _Taps(keep, frozenset(tap for tap in taps if tap.pre), folding=folding)
     with _patched(model, watched), suppress(_EnoughError):
         outputs = model(inputs, training=False)
     for tap, position in wanted.items():
@@ -107,6 +117,7 @@ class _Taps:
     keep: Callable[[Tap, Any], Any]
     before_activation: frozenset[Tap]
     seen: list[Seen] | None = None
+    folding: Folding | None = None
 
 
 def _silent(tap: Tap) -> str:
@@ -219,10 +230,20 @@ class _Watcher:
         if reachable and before in self._taps.before_activation:
             output = self._with_activation_tapped(layer, original, before, args, kwargs)
         else:
-            output = original(*args, **kwargs)
+            output = self._output(layer, original, reachable, args, kwargs)
         if self._taps.seen is not None:
             self._taps.seen.append(Seen(tap.path, tap.call, layer, output, reachable))
-        return self._taps.keep(tap, output) if reachable else output
+        if not reachable:
+            return output
+        kept = self._taps.keep(tap, output)
+        if self._taps.folding is not None and kept is output:
+            self._taps.folding.note(layer, args, output)
+        return kept
+
+    def _output(self, layer: Any, original: Callable[..., Any], reachable: bool, args: Any, kwargs: Any) -> Any:
+        folding = self._taps.folding if reachable else None
+        folded = None if folding is None else folding.output(layer, args, kwargs)
+        return original(*args, **kwargs) if folded is None else folded
 
     def _with_activation_tapped(
         self, layer: Any, original: Callable[..., Any], tap: Tap, args: Any, kwargs: Any

@@ -1,0 +1,210 @@
+"""Batch norms folded into convolutions: the same numbers to 1e-5, for every kind of both, and whoever else looks on."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from nets import images, seeded
+
+from tfviz import cam, gradients, tap
+from tfviz.passes import Scored
+from tfviz.tap import Tap, prepare
+from tfviz.tap.derivative import derivative
+from tfviz.tap.patch import run
+from tfviz.target import plan
+
+layers = keras.layers
+pytestmark = pytest.mark.filterwarnings("ignore::tfviz.errors.EmptyMapWarning")
+
+
+def headed(*body, **options):
+    """These layers on maps (12, 12, 2), then pooled logits."""
+    model = keras.Sequential(
+        [keras.Input((12, 12, 2)), *body, layers.GlobalAveragePooling2D(), layers.Dense(3)], **options
+    )
+    return seeded(model)
+
+
+def shared():
+    """One convolution called twice, its outputs taken by two batch norms and, plain, by a sum."""
+    inputs = keras.Input((12, 12, 2))
+    convolution = layers.Conv2D(4, 3, name="conv")
+    one, two = convolution(inputs), convolution(layers.MaxPooling2D(1)(inputs))
+    joined = layers.Add()([layers.BatchNormalization()(one), layers.BatchNormalization()(two), one])
+    return seeded(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(joined))))
+
+
+def nested():
+    inputs = keras.Input((12, 12, 2))
+    return keras.Model(inputs, layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs)), name="inner")
+
+
+class Subclassed(keras.Model):
+    """Its second batch norm always takes the batch's own statistics, as in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = layers.Conv2D(4, 3), layers.BatchNormalization()
+        self.again, self.live = layers.Conv2D(4, 3), layers.BatchNormalization()
+        self.pool, self.head = layers.GlobalAveragePooling2D(), layers.Dense(3)
+
+    def call(self, inputs):
+        x = keras.ops.relu(self.norm(self.conv(inputs)))
+        return self.head(self.pool(self.live(self.again(x), training=True)))
+
+
+def subclassed():
+    model = Subclassed()
+    model(images())
+    return seeded(model)
+
+
+def own_call():
+    """A batch norm and a convolution whose `call` somebody has replaced."""
+    norm, convolution = layers.BatchNormalization(), layers.Conv2D(4, 3)
+    model = headed(convolution, norm, layers.Conv2D(4, 3), layers.BatchNormalization())
+    plain = norm.call, convolution.call
+    norm.call = lambda x, **options: 2 * plain[0](x, **options)
+    convolution.call = lambda x: -plain[1](x)
+    return model
+
+
+# Which models, and how many of their batch norms go into a convolution.
+MODELS = {
+    "convolution": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()), 1),
+    "without bias": (lambda: headed(layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization()), 1),
+    "depthwise": (
+        lambda: headed(layers.DepthwiseConv2D(3, depth_multiplier=3, strides=2), layers.BatchNormalization()),
+        1,
+    ),
+    "groups": (lambda: headed(layers.Conv2D(4, 3, groups=2), layers.BatchNormalization()), 0),
+    "dilated": (lambda: headed(layers.Conv2D(4, 3, dilation_rate=2, padding="same"), layers.BatchNormalization()), 1),
+    "without gamma": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(scale=False)), 1),
+    "without beta": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(center=False, epsilon=0.1)), 1),
+    "axis by number": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(axis=3)), 1),
+    "another axis": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(axis=1)), 0),
+    "two in a row": (lambda: headed(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.BatchNormalization()), 1),
+    "an activation": (lambda: headed(layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()), 0),
+    "first of all": (lambda: headed(layers.BatchNormalization(), layers.Conv2D(4, 3)), 0),
+    "a large kernel": (lambda: headed(layers.Conv2D(40, 3), layers.Conv2D(40, 9), layers.BatchNormalization()), 0),
+    "nested": (lambda: headed(nested()), 1),
+    "shared": (shared, 2),
+    "subclassed": (subclassed, 1),
+    "own call": (own_call, 1),
+}
+
+
+def compiled(model, *taps, folded=True):
+    def body(x):
+        found = run(model, x, taps, folded=folded)
+        return found.outputs, found.tapped
+
+    return tf.function(body, autograph=False).get_concrete_function(tf.TensorSpec([None, 12, 12, 2]))
+
+
+def folds(model):
+    """How many batch norms a compiled run of the model folds: each makes its convolution be there twice."""
+    kinds = [[op.type for op in compiled(model, folded=way).graph.get_operations()] for way in (True, False)]
+    twice = [[kind for kind in some if "Conv2" in kind or "Call" in kind] for some in kinds]  # groups are a call
+    return len(twice[0]) - len(twice[1])
+
+
+def near(found, expected):
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_outputs_are_the_models_own_to_1e_5_and_all_that_can_be_is_folded(name):
+    make, count = MODELS[name]
+    model = make()
+    near(compiled(model)(images())[0], compiled(model, folded=False)(images())[0])
+    assert folds(model) == count
+
+
+def test_what_is_differentiated_is_not_folded():
+    """Nor is a ReLU at its kink then open for one and closed for the other."""
+    model = headed(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(name="relu"), layers.Conv2D(4, 3))
+    x = tf.constant(images())
+
+    def convolutions(watched):
+        scored = Scored(prepare(model, x), plan(model, 1, 3))
+
+        @tf.function(autograph=False)
+        def body(x):
+            with derivative() as d:
+                if watched:
+                    d.watch(x)
+                return scored(model, [x], [tf.constant([1, 1, 1])], (), d)[0]
+
+        return [op.type for op in body.get_concrete_function(x).graph.get_operations()].count("Conv2D")
+
+    assert (convolutions(True), convolutions(False)) == (2, 3)
+
+
+def test_half_precision_is_left_alone():
+    model = headed(layers.Conv2D(4, 3, dtype="mixed_float16"), layers.BatchNormalization(dtype="mixed_float16"))
+    assert folds(model) == 0
+    np.testing.assert_array_equal(compiled(model)(images())[0], compiled(model, folded=False)(images())[0])
+
+
+def test_maps_of_any_size_are_not_folded_but_right():
+    inputs = keras.Input((None, None, 2))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs))
+    model = seeded(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
+    body = tf.function(lambda x: run(model, x, folded=True).outputs, autograph=False)
+    near(body.get_concrete_function(tf.TensorSpec([None, None, None, 2]))(images()), model(images()))
+
+
+def test_a_tap_before_the_batch_norm_is_on_the_way_to_the_score():
+    model = headed(layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(), layers.ReLU())
+    x = images()
+    start, rest = tap.submodel(model, "conv"), model.layers[1:]
+    with tf.GradientTape() as tape:
+        a = start(x)
+        tape.watch(a)
+        y = a
+        for layer in rest:
+            y = layer(y)
+        score = y[:, 1]
+    weights = tf.reduce_mean(tape.gradient(score, a), (1, 2), keepdims=True)
+    near(cam.grad_cam(model, x, 1, layer="conv"), tf.nn.relu(tf.reduce_sum(weights * a, -1)))
+    (tapped,) = compiled(model, Tap("conv"))(x)[1]
+    np.testing.assert_array_equal(tapped, compiled(model, Tap("conv"), folded=False)(x)[1][0])
+
+
+def test_gradients_are_those_of_the_plain_model():
+    model = shared()
+    x = images()
+    near(gradients.gradient(model, x, 1), fresh(model, x))
+
+
+def test_new_weights_are_followed_without_compiling_anew():
+    model = headed(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU())
+    x = images()
+    before = gradients.gradient(model, x, 1)
+    traces = tap.traces()
+    seeded(model, seed=5)
+    after = gradients.gradient(model, x, 1)
+    assert tap.traces() == traces
+    assert np.abs(after - before).max() > 0.1 * np.abs(before).max()
+    near(after, fresh(model, x))
+
+
+def test_a_change_of_structure_compiles_anew():
+    model = headed(layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm"))
+    x = images()
+    before = gradients.gradient(model, x, 1)
+    model.get_layer("norm").epsilon = 2.0
+    near(gradients.gradient(model, x, 1), fresh(model, x))
+    assert np.abs(gradients.gradient(model, x, 1) - before).max() > 0.1 * np.abs(before).max()
+    model.get_layer("conv").activation = keras.activations.tanh
+    near(gradients.gradient(model, x, 1), fresh(model, x))
+
+
+def fresh(model, x):
+    """The gradient of class 1 by an eager tape, summed over the channels."""
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = model(x)[:, 1]
+    return tf.reduce_sum(tape.gradient(score, x), -1)
