@@ -141,6 +141,34 @@ def test_what_is_differentiated_is_not_folded():
     assert (convolutions(True), convolutions(False)) == (2, 3)
 
 
+@pytest.mark.slow
+def test_a_deep_network_is_as_near_to_double_precision_as_unfolded():
+    draws, x = np.random.default_rng(0), np.random.default_rng(1).uniform(-1, 1, (4, 96, 96, 3))
+
+    def network(dtype):
+        keras.config.set_dtype_policy(dtype)
+        try:
+            return keras.applications.MobileNetV2((96, 96, 3), weights=None, classes=10, classifier_activation=None)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    model, twin = network("float32"), network("float64")
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            for weight in layer.weights:
+                weight.assign(draws.uniform(0.5, 1.5, weight.shape))
+    for own, other in zip(model.weights, twin.weights, strict=True):
+        other.assign(own.value.numpy().astype(np.float64))
+    exact = np.asarray(twin(x, training=False))
+
+    def error(folded):
+        body = tf.function(lambda x: run(model, x, folded=folded).outputs, autograph=False)
+        given = tf.TensorSpec([None, 96, 96, 3])
+        return np.abs(np.asarray(body.get_concrete_function(given)(tf.constant(x, tf.float32))) - exact).max()
+
+    assert error(folded=True) <= min(1e-5 * np.abs(exact).max(), 5 * error(folded=False))
+
+
 def test_half_precision_is_left_alone():
     model = headed(layers.Conv2D(4, 3, dtype="mixed_float16"), layers.BatchNormalization(dtype="mixed_float16"))
     assert folds(model) == 0
