@@ -17,8 +17,8 @@ _alone = threading.RLock()
 def caught_stderr() -> Iterator[Callable[[], str]]:
     """Send file descriptor 2 to a temporary file; yields a function that reads what has come so far.
 
-    Python's own warnings are silenced meanwhile too: LiteRT warns of what we ask it for on purpose. One thread at a time:
-    others wait.
+    Python's own warnings are silenced meanwhile too: LiteRT warns of what we ask it for on purpose. One thread at a
+    time: others wait.
     """
     with _alone, warnings.catch_warnings(), tempfile.TemporaryFile() as hidden:
         warnings.simplefilter("ignore")
