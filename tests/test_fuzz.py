@@ -41,6 +41,13 @@ def test_many_changed_models_are_taken_or_refused(name, shared_data, tmp_path):
 # What the fuzzer found, made small.
 
 
+@pytest.fixture(params=["tflm", "litert", "litert_xnnpack"])
+def interpreter(request):
+    if request.param == "tflm" and not reference.has_tflm():
+        pytest.skip("tflite-micro has no wheel for this platform")
+    return getattr(reference, request.param)
+
+
 def softmax_file(scale=0.1, kind="SoftmaxOptions", name="scores", **options):
     file = FileBuilder()
     source = file.tensor((1, 4), scale=scale, name=name)
@@ -57,13 +64,38 @@ def test_options_of_another_op_and_missing_ones_are_refused():
         graph.load(softmax_file(kind=""))
 
 
-@pytest.mark.parametrize("engine", ["tflm", "litert", "litert_xnnpack"])
 @pytest.mark.parametrize("options", [{"beta": 2.5e-44}, {"beta": 0.0}, {"beta": 1e-5, "scale": 1e-4}])
-def test_a_softmax_on_which_interpreters_abort_never_reaches_them(engine, options):
-    if engine == "tflm" and not reference.has_tflm():
-        pytest.skip("tflite-micro has no wheel for this platform")
+def test_a_softmax_on_which_interpreters_abort_never_reaches_them(interpreter, options):
     with pytest.raises(InputError, match="too small to tell values apart"):
-        getattr(reference, engine)(softmax_file(**options))
+        interpreter(softmax_file(**options))
+
+
+@pytest.mark.parametrize("name", ["ADD", "SUB"])
+@pytest.mark.parametrize("without", [0, 1, 2])
+def test_sums_of_integers_without_a_scale_never_reach_the_interpreters(interpreter, name, without):
+    """They abort on them."""
+    file = FileBuilder()
+    scales = [None if position == without else 0.5 for position in range(3)]
+    a, b, target = (file.tensor((1, 4), scale=scale) for scale in scales)
+    file.op(name, [a, b], [target], f"{name.title()}Options")
+    with pytest.raises(InputError, match=rf"no scale for the int8 tensor 'tensor_{without}' of op 0 \({name}\)"):
+        interpreter(file.pack([a, b], [target]))
+
+
+def test_a_softmax_without_a_scale_never_reaches_the_interpreters(interpreter):
+    with pytest.raises(InputError, match=r"no scale for the int8 tensor 'scores' of op 0 \(SOFTMAX\)"):
+        interpreter(softmax_file(scale=None))
+
+
+def test_shapes_that_an_op_does_not_make_are_refused_before_anything_runs(interpreter):
+    """A batch of a million: its run took three gigabytes and a minute before it was refused."""
+    file = FileBuilder()
+    source = file.tensor((2**20 + 1, 640), scale=0.5)
+    weights = file.tensor((4, 640), scale=0.5, data=np.ones((4, 640), np.int8))
+    target = file.tensor((1, 4), scale=0.5)
+    file.op("FULLY_CONNECTED", [source, weights, -1], [target], "FullyConnectedOptions")
+    with pytest.raises(InputError, match=r"op 0 \(FULLY_CONNECTED\) makes \[1048577, 4\]; the file is damaged"):
+        interpreter(file.pack([source], [target]))
 
 
 def test_what_neither_litert_nor_the_engine_takes_is_not_given_to_tflm():

@@ -10,13 +10,21 @@ def refuse_fatal(graph: Graph) -> None:
     """Refuse a model on which LiteRT and TensorFlow Lite Micro do not fail but abort.
 
     Raises:
-        InputError: a softmax so flat that its multiplier, which has to be above 1, is none.
+        InputError: a sum, a difference or a softmax of integers without a scale; a softmax so flat that its multiplier,
+            which has to be above 1, is none.
     """
     for op in graph.ops:
-        if op.name not in ("SOFTMAX", "LOG_SOFTMAX") or not op.inputs or op.inputs[0] < 0:
+        if op.name not in ("ADD", "SUB", "SOFTMAX", "LOG_SOFTMAX") or not op.inputs or op.inputs[0] < 0:
             continue
-        logits = graph.tensors[op.inputs[0]]
-        if logits.dtype == "float32" or len(logits.scale) != 1:
+        tensors = [graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
+        for tensor in tensors:
+            if tensor.dtype in ("int8", "int16", "uint8") and not len(tensor.scale):
+                raise InputError(
+                    f"{graph.name} has no scale for the {tensor.dtype} tensor '{tensor.name}' of op {op.index} "
+                    f"({op.name}); the file is damaged."
+                )
+        logits = tensors[0]
+        if "SOFTMAX" not in op.name or logits.dtype == "float32" or len(logits.scale) != 1:
             continue
         beta = float(op.options.get("beta", 1.0))
         # Five integer bits of 32 (softmax.cc of either): scale * beta * 2^26.

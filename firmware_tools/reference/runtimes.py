@@ -85,6 +85,11 @@ def check_shapes(data: bytes, graph: Graph) -> None:
         except (ValueError, RuntimeError) as error:
             _refuse_what_nobody_takes(graph, error)
             return
+    _refuse_other_shapes(made, graph)
+
+
+def _refuse_other_shapes(made: Any, graph: Graph) -> None:
+    """Refuse a file some of whose shapes are not those that LiteRT's interpreter `made`, once allocated, inferred."""
     inferred = {detail["index"]: [int(size) for size in detail["shape"]] for detail in made.get_tensor_details()}
     for op in graph.ops:
         for index in op.outputs:
@@ -127,6 +132,7 @@ class _LiteRT:
                 self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
             except (ValueError, RuntimeError) as error:
                 raise InputError(f"LiteRT cannot run {graph.name}: {_sentence(error)}") from error
+        _refuse_other_shapes(self._interpreter, graph)
 
     def invoke(self, inputs: Iterable[Array]) -> None:
         """Run the model."""
