@@ -98,13 +98,13 @@ class NativeModel:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.sources.files.items():
             (folder / name).write_text(text)
-        library = folder / "model.so"
+        shared = folder / "model.so"
         kernels = kernel_library(folder.parent / f"kernels{abs(hash(tuple(flags)))}", *flags)
         # Constants need no optimiser: -O0 makes large models compile quickly.
         model = str(folder / "model.c")
-        compile_c("-shared", "-fPIC", "-O0", *flags, f"-I{KERNELS}", model, str(kernels), "-o", str(library))
-        self.library = ctypes.CDLL(str(library))
-        self.model = NnModel.in_dll(self.library, "nn_the_model")
+        compile_c("-shared", "-fPIC", "-O0", *flags, f"-I{KERNELS}", model, str(kernels), "-o", str(shared))
+        self.code = ctypes.CDLL(str(shared))
+        self.model = NnModel.in_dll(self.code, "nn_the_model")
         self.arena = (ctypes.c_uint8 * self.model.arena_bytes).from_address(self.model.arena)
 
     def digest(self) -> int:

@@ -41,10 +41,11 @@ def test_many_changed_models_are_taken_or_refused(name, shared_data, tmp_path):
 # What the fuzzer found, made small.
 
 
-@pytest.fixture(params=["tflm", "litert", "litert_xnnpack"])
+needs_tflm = pytest.mark.skipif(not reference.has_tflm(), reason="tflite-micro has no wheel for this platform")
+
+
+@pytest.fixture(params=[pytest.param("tflm", marks=needs_tflm), "litert", "litert_xnnpack"])
 def interpreter(request):
-    if request.param == "tflm" and not reference.has_tflm():
-        pytest.skip("tflite-micro has no wheel for this platform")
     return getattr(reference, request.param)
 
 
@@ -98,10 +99,9 @@ def test_shapes_that_an_op_does_not_make_are_refused_before_anything_runs(interp
         interpreter(file.pack([source], [target]))
 
 
+@needs_tflm
 def test_what_neither_litert_nor_the_engine_takes_is_not_given_to_tflm():
     """A convolution turned into one without an input: TensorFlow Lite Micro reads it all the same."""
-    if not reference.has_tflm():
-        pytest.skip("tflite-micro has no wheel for this platform")
     file = FileBuilder()
     source = file.tensor((1, 4, 4, 1), scale=0.5)
     kernel = file.tensor((1, 1, 1, 1), scale=0.5, data=np.ones((1, 1, 1, 1), np.int8))

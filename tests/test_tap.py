@@ -1,6 +1,5 @@
-"""Taps, addresses, the compiled-call cache: on every kind of Keras model."""
+"""Taps and addresses: on every kind of Keras model."""
 
-import logging
 import threading
 
 import keras
@@ -9,8 +8,6 @@ import pytest
 import tensorflow as tf
 from nets import (
     MODELS,
-    DataDependent,
-    ReadsBatch,
     Subclassed,
     built,
     functional,
@@ -18,9 +15,7 @@ from nets import (
     layers,
     nested,
     pooled,
-    seeded,
     shared,
-    two_inputs,
 )
 
 from tfviz import cam, gradients, maps, tap
@@ -187,104 +182,6 @@ def test_a_layer_inside_a_tf_function_of_the_model_says_why_it_cannot_be_tapped(
         maps.feature_maps(model, images(), "conv")
 
 
-def test_nothing_after_the_last_tap_is_computed():
-    class Tracer(layers.Layer):
-        ran = 0
-
-        def call(self, x):
-            Tracer.ran += 1
-            return x
-
-    model = keras.Sequential([keras.Input((4, 4, 1)), layers.ReLU(name="early"), Tracer(), layers.Flatten()])
-    Tracer.ran = 0
-    maps.feature_maps(model, images(1, 4, 1), "early")
-    assert Tracer.ran == 0
-    maps.feature_maps(model, images(1, 4, 1), -1)
-    assert Tracer.ran == 1
-
-
-def test_new_classes_partial_batches_and_new_weights_compile_nothing():
-    model = pooled()
-    calls = (
-        lambda x, k: gradients.saliency(model, x, k),
-        lambda x, k: cam.grad_cam(model, x, k),
-        lambda x, _: maps.feature_maps(model, x, "first"),
-        lambda x, k: gradients.smoothgrad(model, x, k, samples=5),
-        lambda x, k: gradients.integrated_gradients(model, x, k, steps=5),
-    )
-    for call in calls:
-        call(images(4), 0)
-    before = tap.traces()
-    for call in calls:
-        first = call(images(4), 0)
-        for k in (1, [0, 2, 1]):
-            call(images(3), k)
-        call(images(3).astype(np.float64), 1)
-        seeded(model, seed=9)
-        changed = call(images(4), 0)
-        seeded(model)
-        same = call(images(4), 0)
-        for a, b, c in zip(*(tf.nest.flatten(r) for r in (first, changed, same)), strict=True):
-            assert np.abs(a - b).max() > 1e-4
-            np.testing.assert_array_equal(a, c)
-    assert tap.traces() == before
-
-
-def test_a_changed_structure_is_followed():
-    model, x = pooled(), images()
-    maps.feature_maps(model, x)
-    model.get_layer("last").activation = keras.activations.tanh
-    np.testing.assert_allclose(list(maps.feature_maps(model, x).values())[-1], model(x), atol=1e-6)
-    model.pop()
-    assert list(maps.feature_maps(model, x))[-1] == "mean"
-    model.add(layers.Dense(7, name="wide"))
-    assert maps.feature_maps(model, x)["wide"].shape == (3, 7)
-
-
-def test_adapted_and_constant_preprocessing_is_followed():
-    normalise = layers.Normalization(axis=-1)
-    normalise.adapt(images(8))
-    scale = layers.Rescaling(2.0)
-    model, x = keras.Sequential([keras.Input((12, 12, 2)), normalise, scale]), images()
-    maps.feature_maps(model, x)
-    normalise.adapt(images(8, seed=4) * 3)
-    np.testing.assert_allclose(list(maps.feature_maps(model, x).values())[-1], model(x), atol=1e-6)
-    scale.scale = 5.0
-    np.testing.assert_allclose(list(maps.feature_maps(model, x).values())[-1], model(x), atol=1e-6)
-
-
-def test_training_compiles_nothing_anew():
-    model, x = pooled(), images(4)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    gradients.saliency(model, x, 0)
-    before = tap.traces()
-    first = gradients.saliency(model, x, 0)
-    model.fit(x, np.array([0, 1, 2, 0]), verbose=0)
-    assert np.abs(gradients.saliency(model, x, 0) - first).max() > 0
-    assert tap.traces() == before
-
-
-def test_a_model_that_reads_its_batch_size_gets_padded_parts():
-    model, x = built(ReadsBatch(), batch=2), images(7)
-    expected = gradients.saliency(model, x[:3], 0)
-    before = tap.traces()
-    got = gradients.saliency(model, x, 0)
-    assert tap.traces() == before
-    np.testing.assert_allclose(got[:3], expected, atol=1e-6)
-    np.testing.assert_allclose(got[6:], gradients.saliency(model, x[6:], 0), atol=1e-6)
-    assert tap.traces() == before
-
-
-def test_what_cannot_be_compiled_runs_eagerly_and_says_so_once(caplog):
-    model, x = built(DataDependent()), images()
-    with caplog.at_level(logging.WARNING, "tfviz"):
-        for _ in range(3):
-            gradients.saliency(model, x, 0)
-    assert sum("eagerly" in record.message for record in caplog.records) == 1
-    with pytest.raises(InputError, match="eagerly"):
-        gradients.guided_backprop(model, x)
-
-
 def test_other_threads_that_call_the_model_while_it_is_tapped_are_not_recorded():
     model, x = built(Subclassed()), images()
     expected = model(x).numpy()
@@ -305,65 +202,6 @@ def test_other_threads_that_call_the_model_while_it_is_tapped_are_not_recorded()
         thread.join()
     for answer in answers:
         np.testing.assert_allclose(answer, expected, atol=1e-6)
-
-
-def test_several_inputs_are_answered_in_the_structure_in_which_they_are_given():
-    model = two_inputs()
-    left, right = images(3), images(3, 8, 1)
-    as_list = gradients.gradient_input(model, [left, right], 1)
-    as_dict = gradients.gradient_input(model, {"right": right, "left": left}, 1)
-    np.testing.assert_array_equal(as_list[0], as_dict["left"])
-    np.testing.assert_array_equal(as_list[1], as_dict["right"])
-    assert as_list[0].shape == (3, 12, 12)
-    assert as_list[1].shape == (3, 8, 8)
-    attributions = gradients.integrated_gradients(model, [left, right], 1, baseline=[0.0, 0.5], steps=64)
-    difference = (model([left, right]) - model([0 * left, 0 * right + 0.5])).numpy()[:, 1]
-    np.testing.assert_allclose(sum(a.sum(axis=(1, 2)) for a in attributions), difference, atol=5e-3)
-    assert cam.grad_cam(model, [left, right], 1, layer="conv_right").shape == (3, 6, 6)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (lambda: images(2, 10), r"takes \(B, 12, 12, 2\)"),
-        (lambda: images(2, 12, 3), r"takes \(B, 12, 12, 2\)"),
-        (lambda: np.zeros((12, 12)), r"takes \(B, 12, 12, 2\)"),
-        (lambda: np.zeros((0, 12, 12, 2)), "empty"),
-        (lambda: np.full((12, 12, 2), "a"), "numbers"),
-        (lambda: [np.zeros((12, 12, 2)), np.zeros((10, 12, 2))], "differ in size"),
-        (lambda: {"wrong": images()}, "named"),
-    ],
-)
-def test_images_that_do_not_fit_are_refused(given, message):
-    with pytest.raises(InputError, match=message):
-        gradients.saliency(pooled(), given())
-
-
-def test_tensors_without_values_are_refused():
-    model = pooled()
-
-    @tf.function(autograph=False)
-    def inside(x):
-        return gradients.saliency(model, x)
-
-    for call in (lambda: inside(tf.constant(images())), lambda: gradients.saliency(model, model.inputs[0])):
-        with pytest.raises(InputError, match="without values"):
-            call()
-
-
-def test_models_that_are_none_are_refused():
-    with pytest.raises(InputError, match=r"keras\.Model"):
-        tap.layers("model.keras")
-    with pytest.raises(InputError, match="no weights yet"):
-        tap.layers(keras.Sequential([layers.Dense(2)]))
-
-
-def test_two_inputs_are_refused_with_what_is_missing():
-    model = two_inputs()
-    with pytest.raises(InputError, match="left, right"):
-        gradients.saliency(model, images())
-    with pytest.raises(InputError, match="same number"):
-        gradients.saliency(model, [images(3), images(2, 8, 1)])
 
 
 def test_submodel_is_functional_on_the_surface_and_taps_below_it():
@@ -413,45 +251,3 @@ def test_mobilenet_is_explained_whole_and_nested():
     a = maps.feature_maps(model, x, name)[name]
     w = model.layers[-1].kernel.value.numpy()[:, 1]
     np.testing.assert_allclose(got, np.maximum(a @ w / 9, 0), rtol=1e-3, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [None, 2])
-def test_tensors_are_taken_as_they_are_and_in_parts(size):
-    model, x = pooled(), images(5)
-    for method in (maps.feature_maps, cam.grad_cam, gradients.gradient_input):
-        given, same = (method(model, one, batch_size=size) for one in (x, tf.constant(x)))
-        for a, b in zip(tf.nest.flatten(given), tf.nest.flatten(same), strict=True):
-            np.testing.assert_array_equal(a, b)
-    before = tap.traces()
-    for other in (tf.constant(x[0]), tf.constant(x, tf.float64), tf.Variable(x)):
-        assert len(cam.grad_cam(model, other, batch_size=size)) == (1 if len(other.shape) == 3 else 5)
-    assert tap.traces() == before
-
-
-def test_an_unchanged_model_is_known_at_a_glance_and_a_changed_one_is_not():
-    import keras
-
-    from tfviz.tap.fingerprint import Fingerprint
-
-    layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((6, 6, 1)), layers.ZeroPadding2D(1), layers.Conv2D(2, 3, activation="relu"), layers.Flatten()]
-    )
-    fingerprint = Fingerprint(model)
-    assert fingerprint.holds(model)
-    model.layers[1].set_weights([np.ones((3, 3, 1, 2)), np.zeros(2)])
-    assert fingerprint.holds(model)
-    for change in (
-        lambda: setattr(model.layers[1], "activation", keras.activations.tanh),
-        lambda: setattr(model.layers[1], "activation", lambda x: x),
-        lambda: setattr(model.layers[1], "padding", "same"),
-        lambda: setattr(model.layers[0], "padding", ((1, 1), (1, 2))),
-        lambda: setattr(model.layers[1], "something", np.zeros(3)),
-        lambda: setattr(model.layers[1], "something", np.zeros(3)),
-        lambda: (delattr(model.layers[1], "something"), setattr(model.layers[1], "other", 3)),
-        lambda: model.pop(),
-    ):
-        before = Fingerprint(model)
-        assert before.holds(model)
-        change()
-        assert not before.holds(model)

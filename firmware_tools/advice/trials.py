@@ -143,12 +143,7 @@ def _ways(
 def _equalised(setting: Setting, largest: Mapping[str, Array]) -> Path:
     try:
         copy, changed = equalised(setting.float_engine.model, largest)
-    except (
-        ValueError,
-        TypeError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:  # what Keras says of models it cannot copy
+    except (ValueError, TypeError, RuntimeError) as error:  # what Keras says of models it cannot copy
         raise InputError(f"the model cannot be copied ({type(error).__name__})") from error
     if not changed:
         raise InputError("no two layers have only homogeneous ones between them.")
