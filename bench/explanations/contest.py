@@ -50,8 +50,8 @@ class Row:
     item: str
     times: dict[str, list[float]]
     first: dict[str, float]
-    spent: tuple[float, float]
-    """Processor time of our first call and of a later one."""
+    extra: float
+    """Processor time of our first call beyond that of a later one."""
 
     def ratios(self, name: str, to: str = "floors") -> list[float]:
         """By round; a slow peer has fewer."""
@@ -74,22 +74,16 @@ class Contest:
     rows: list[Row]
     own: dict[str, float]
     """Of the model itself: its first call on the clock, `eager` and, for comparison, `compiled` (a process each), and
-    the processor time of the eager one and of a later one, `first` and `later`."""
+    the processor time of the eager one beyond that of a later one, `extra`."""
     load: tuple[float, float]
     differences: list[str]
 
     def late(self) -> list[str]:
-        """Rows whose first call is further above the model's own than allowed.
-
-        What a row works more than the model does in any call (Score-CAM: hundreds of runs) is not its first call's.
-        """
+        """Rows whose first call is further above the model's own than allowed (without the work of one call)."""
         if self.net == "c":
             return []
-        over = {}
-        for row in self.rows:
-            first, later = row.spent
-            over[row.item] = first - max(0.0, later - self.own["later"]) - self.own["first"]
-        return [f"{item}: first call {more:.0f} ms over" for item, more in over.items() if more > FIRST_CALL_LIMIT]
+        extra = {row.item: row.extra - self.own["extra"] for row in self.rows}
+        return [f"{item}: first call {more:.0f} ms over" for item, more in extra.items() if more > FIRST_CALL_LIMIT]
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:
@@ -119,7 +113,7 @@ def _own_calls(net: str, floors: Process) -> dict[str, float]:
     first, later = (floors.ask(do="own", compiled=False) for _ in range(2))
     with Process("floors", net) as alone:
         compiled = alone.ask(do="own", compiled=True)["ms"]
-    return {"eager": first["ms"], "compiled": compiled, "first": first["cpu"], "later": later["cpu"]}
+    return {"eager": first["ms"], "compiled": compiled, "extra": first["cpu"] - later["cpu"]}
 
 
 def _row(net: str, item: str, everyone: dict[str, Process], seconds: float) -> Row:
@@ -140,7 +134,7 @@ def _row(net: str, item: str, everyone: dict[str, Process], seconds: float) -> R
             if number < ENOUGH or not slow:
                 kept.append(everyone[name].milliseconds(item))
     clock = {name: spent["ms"] for name, spent in first.items()}
-    return Row(net, item, times, clock, (first["ours"]["cpu"], once["ours"]["cpu"]))
+    return Row(net, item, times, clock, first["ours"]["cpu"] - once["ours"]["cpu"])
 
 
 def _able(item: str, everyone: dict[str, Process]) -> Iterator[tuple[str, Process]]:
